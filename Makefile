@@ -1,0 +1,72 @@
+# The front door: every target makes the environment it needs, from nothing but Python 3.11 or later and a package index.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+STAMPS := .make
+
+.PHONY: help run demo test check format lint types cover requirements env-example clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 or later is needed; $(PYTHON) is not. Name another one: make PYTHON=python3.13"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Could not make a virtual environment (on Debian and Ubuntu: apt install python3-venv)."; exit 1; }
+
+$(STAMPS)/run: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Setting up (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dev: requirements/dev.txt $(STAMPS)/run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+run: $(STAMPS)/run ## start the router (demo mode where no token is configured)
+	@$(BIN)/python -m cody_oai_router serve --or-demo
+
+demo: $(STAMPS)/run ## start the router in front of the embedded simulator
+	@$(BIN)/python -m cody_oai_router demo
+
+test: $(STAMPS)/dev ## run the tests
+	@$(BIN)/python -m pytest -n $(JOBS)
+
+check: $(STAMPS)/dev ## format, lint, types and tests: what CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n $(JOBS)
+
+format: $(STAMPS)/dev ## format the code and apply the safe fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMPS)/dev ## format and lint, without changing anything
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMPS)/dev ## check the types
+	$(BIN)/mypy
+
+cover: $(STAMPS)/dev ## branch coverage of the core
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine
+	$(BIN)/coverage report
+
+requirements: $(STAMPS)/dev ## renew the pinned requirements
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --upgrade -o requirements/run.txt requirements/run.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --upgrade -o requirements/dev.txt requirements/dev.in
+
+env-example: $(STAMPS)/run ## write .env.example and docs/configuration.md from the table of variables
+	$(BIN)/python -m cody_oai_router.cli.reference
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*

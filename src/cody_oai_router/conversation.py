@@ -1,0 +1,196 @@
+"""A request and a whole answer, in no dialect.
+
+Strategy: text travels as the JSON string that the client wrote (`msgspec.Raw`, quotes included). Every dialect here is JSON,
+so a megabyte of conversation goes from one to the other without being decoded, and arrives byte for byte as it was.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, Literal
+
+import msgspec
+
+from cody_oai_router.events import (
+    Adapted,
+    CallArguments,
+    CallStart,
+    Event,
+    Failed,
+    Reasoning,
+    Stop,
+    StopReason,
+    Text,
+    Usage,
+)
+from cody_oai_router.faults import Fault
+
+Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
+
+EMPTY: Final = msgspec.Raw(b'""')
+
+
+class TextPart(msgspec.Struct, frozen=True):
+    """Text; `text` is a JSON string with its quotes."""
+
+    text: msgspec.Raw
+
+
+class ImagePart(msgspec.Struct, frozen=True):
+    """An image by its address, mostly a `data:` URL; `url` is a JSON string with its quotes."""
+
+    url: msgspec.Raw
+    detail: str | None = None
+
+
+class OtherPart(msgspec.Struct, frozen=True):
+    """A part that no upstream here can carry (`input_audio`, `file`, …); `kind` is its type as the client named it."""
+
+    kind: str
+
+
+Part = TextPart | ImagePart | OtherPart
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call that the model asked for; `arguments` is JSON text, not yet parsed by anyone."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One message. `listed` tells that the client wrote its content as a list of parts rather than as one string."""
+
+    role: Role
+    parts: tuple[Part, ...] = ()
+    listed: bool = False
+    name: str | None = None
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str | None = None
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that the client offers; `description` and `parameters` (a JSON schema) are as the client wrote them."""
+
+    name: str
+    description: msgspec.Raw | None = None
+    parameters: msgspec.Raw | None = None
+    strict: bool | None = None
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client asks for.
+
+    `model` is the name as the client wrote it, empty where it gave none. `adapted` lists what reading the request already
+    changed. `reasoning` tells that the client asked for a model that thinks first.
+    """
+
+    model: str
+    turns: tuple[Turn, ...]
+    stream: bool = False
+    include_usage: bool = False
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    reasoning: bool = False
+    legacy_functions: bool = False
+    adapted: tuple[str, ...] = ()
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """What a writer may not invent: an id (hex digits), the model's name as the client wrote it, and the time (Unix seconds)."""
+
+    id: str
+    model: str
+    created: int
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer."""
+
+    text: str = ""
+    reasoning: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    stop: StopReason = "stop"
+    usage: Usage | None = None
+    adapted: tuple[str, ...] = ()
+
+
+class Collector:
+    """Folds the events of an answer into a `Reply`, as they come."""
+
+    __slots__ = ("_adapted", "_arguments", "_calls", "_fault", "_reasoning", "_stop", "_text", "_usage")
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._calls: list[CallStart] = []
+        self._arguments: list[list[str]] = []
+        self._stop: StopReason | None = None
+        self._usage: Usage | None = None
+        self._adapted: list[str] = []
+        self._fault: Fault | None = None
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Takes the next events; after a `Failed` nothing more counts."""
+        for event in events:
+            match event:
+                case Text():
+                    self._text.append(event.text)
+                case Reasoning():
+                    self._reasoning.append(event.text)
+                case CallStart():
+                    self._calls.append(event)
+                    self._arguments.append([])
+                case CallArguments():
+                    self._arguments[event.index].append(event.text)
+                case Stop():
+                    self._stop = event.reason
+                case Usage():
+                    self._usage = event
+                case Adapted():
+                    self._adapted.append(event.note)
+                case Failed():
+                    self._fault = self._fault or event.fault
+
+    def reply(self) -> Reply | Fault:
+        """Gives the whole answer, or the fault that broke it."""
+        if self._fault is not None:
+            return self._fault
+        if self._stop is None:
+            return Fault(kind="bad_gateway", message="The answer from Sourcegraph broke off before it was complete.")
+        calls = zip(self._calls, self._arguments, strict=True)
+        return Reply(
+            text="".join(self._text),
+            reasoning="".join(self._reasoning),
+            calls=tuple(ToolCall(start.id, start.name, "".join(pieces)) for start, pieces in calls),
+            stop=self._stop,
+            usage=self._usage,
+            adapted=tuple(self._adapted),
+        )
+
+
+def collect(events: Iterable[Event]) -> Reply | Fault:
+    """Folds a streamed answer into a whole one."""
+    collector = Collector()
+    collector.feed(events)
+    return collector.reply()
+
+
+def play(reply: Reply) -> Iterator[Event]:
+    """Gives a whole answer as a streamed one: the inverse of `collect`."""
+    if reply.reasoning:
+        yield Reasoning(reply.reasoning)
+    if reply.text:
+        yield Text(reply.text)
+    for index, call in enumerate(reply.calls):
+        yield CallStart(index, call.id, call.name)
+        if call.arguments:
+            yield CallArguments(index, call.arguments)
+    for note in reply.adapted:
+        yield Adapted(note)
+    yield Stop(reply.stop)
+    if reply.usage is not None:
+        yield reply.usage

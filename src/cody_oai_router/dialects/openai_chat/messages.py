@@ -1,0 +1,233 @@
+"""Reads the messages of OpenAI's chat request into turns.
+
+A message is one turn, in order. Text stays the JSON string that it was; what a message may hold besides is named in
+`_KNOWN`, and anything else is left out with a note, since no upstream reads it.
+"""
+
+from typing import Final, get_args
+
+import msgspec
+
+from cody_oai_router.conversation import ImagePart, OtherPart, Part, Role, TextPart, ToolCall, Turn
+from cody_oai_router.faults import Fault
+
+Raws = dict[str, msgspec.Raw]
+
+_ROLES: Final[frozenset[str]] = frozenset(get_args(Role))
+_KNOWN: Final = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "function_call"})
+_NOTED: Final = {"cache_control": "cache_control:dropped", "reasoning_content": "reasoning_content:dropped"}
+
+_string = msgspec.json.Decoder(str)
+_parts = msgspec.json.Decoder(list[Raws])
+
+
+class Notes:
+    """Gathers notes, each once."""
+
+    __slots__ = ("_notes",)
+
+    def __init__(self) -> None:
+        self._notes: set[str] = set()
+
+    def add(self, note: str) -> None:
+        """Adds one note of the vocabulary."""
+        self._notes.add(note)
+
+    def sorted(self) -> tuple[str, ...]:
+        """Gives them in a fixed order."""
+        return tuple(sorted(self._notes))
+
+
+class _Function(msgspec.Struct):
+    name: str = ""
+    arguments: str | None = None
+
+
+class _Call(msgspec.Struct):
+    id: str | None = None
+    type: str = "function"
+    function: _Function | None = None
+
+
+class _Named(msgspec.Struct):
+    name: str = ""
+    function: _Function | None = None
+
+
+_calls = msgspec.json.Decoder(list[_Call])
+_function = msgspec.json.Decoder(_Function)
+_named = msgspec.json.Decoder(_Named)
+
+
+def read_turns(messages: list[Raws], notes: Notes) -> tuple[Turn, ...] | Fault:
+    """Reads all messages; gives the first fault that there is."""
+    turns: list[Turn] = []
+    for index, message in enumerate(messages):
+        turn = _turn(message, f"messages[{index}]", notes)
+        if isinstance(turn, Fault):
+            return turn
+        turns.append(turn)
+    return tuple(turns)
+
+
+def read_call_history(raw: msgspec.Raw) -> str:
+    """Gives the name in `tool_choice` or legacy `function_call`, empty where there is none."""
+    try:
+        named = _named.decode(raw)
+    except msgspec.DecodeError:
+        return ""
+    return named.function.name if named.function is not None else named.name
+
+
+def invalid_type(where: str, expected: str, raw: msgspec.Raw) -> Fault:
+    """Words a wrong type as OpenAI does."""
+    message = f"Invalid type for '{where}': expected {expected}, but got {_kind_of(raw)} instead."
+    return Fault(kind="bad_request", message=message, param=where, code="invalid_type")
+
+
+def _kind_of(raw: msgspec.Raw) -> str:
+    match bytes(raw)[:1]:
+        case b'"':
+            return "a string"
+        case b"[":
+            return "an array"
+        case b"{":
+            return "an object"
+        case b"t" | b"f":
+            return "a boolean"
+        case b"n":
+            return "null"
+        case _:
+            return "a number"
+
+
+def _turn(message: Raws, where: str, notes: Notes) -> Turn | Fault:
+    role = _role(message.get("role"), where)
+    if isinstance(role, Fault):
+        return role
+    parts = _content(message.get("content"), where, notes)
+    if isinstance(parts, Fault):
+        return parts
+    calls = _history(message, where, notes)
+    if isinstance(calls, Fault):
+        return calls
+    _note_others(message, notes)
+    return Turn(
+        role=role,
+        parts=parts,
+        listed=bytes(message.get("content", b"")).startswith(b"["),
+        name=_text(message, "name"),
+        calls=calls,
+        call_id=_text(message, "tool_call_id"),
+    )
+
+
+def _role(raw: msgspec.Raw | None, where: str) -> Role | Fault:
+    if raw is None:
+        message = f"Missing required parameter: '{where}.role'."
+        return Fault(kind="bad_request", message=message, param=f"{where}.role", code="missing_required_parameter")
+    try:
+        role = _string.decode(raw)
+    except msgspec.DecodeError:
+        return invalid_type(f"{where}.role", "a string", raw)
+    if role in _ROLES:
+        return role  # type: ignore[return-value]  # `in _ROLES` is the check; mypy cannot see it
+    supported = "'system', 'assistant', 'user', 'function', 'tool', and 'developer'"
+    message = f"Invalid value: '{role}'. Supported values are: {supported}."
+    return Fault(kind="bad_request", message=message, param=f"{where}.role", code="invalid_value")
+
+
+def _content(raw: msgspec.Raw | None, where: str, notes: Notes) -> tuple[Part, ...] | Fault:
+    first = bytes(raw)[:1] if raw is not None else b"n"
+    if raw is None or first == b"n":
+        return ()
+    if first == b'"':
+        return (TextPart(raw),)
+    try:
+        items = _parts.decode(raw)
+    except msgspec.DecodeError:
+        return invalid_type(f"{where}.content", "a string or an array of objects", raw)
+    parts: list[Part] = []
+    for index, item in enumerate(items):
+        part = _part(item, f"{where}.content[{index}]", notes)
+        if isinstance(part, Fault):
+            return part
+        parts.append(part)
+    return tuple(parts)
+
+
+def _part(item: Raws, where: str, notes: Notes) -> Part | Fault:
+    if "cache_control" in item:
+        notes.add("cache_control:dropped")
+    kind = _text(item, "type")
+    if kind == "image_url":
+        return _image(item, where)
+    if kind not in ("text", "refusal"):
+        return OtherPart(kind or "")
+    text = item.get(kind)
+    if text is None or not bytes(text).startswith(b'"'):
+        message = f"Missing required parameter: '{where}.{kind}'."
+        return Fault(kind="bad_request", message=message, param=f"{where}.{kind}", code="missing_required_parameter")
+    if kind == "refusal":
+        notes.add("refusal:as-text")
+    return TextPart(text)
+
+
+def _image(item: Raws, where: str) -> ImagePart | Fault:
+    try:
+        image = msgspec.json.decode(item.get("image_url", msgspec.Raw(b"null")), type=Raws)
+    except msgspec.DecodeError:
+        image = {}
+    url = image.get("url")
+    if url is None or not bytes(url).startswith(b'"'):
+        message = f"Missing required parameter: '{where}.image_url.url'."
+        return Fault(kind="bad_request", message=message, param=f"{where}.image_url", code="missing_required_parameter")
+    return ImagePart(url, _text(image, "detail"))
+
+
+def _history(message: Raws, where: str, notes: Notes) -> tuple[ToolCall, ...] | Fault:
+    raw = message.get("tool_calls")
+    if raw is None or bytes(raw) == b"null":
+        return _legacy_history(message, where, notes)
+    try:
+        calls = _calls.decode(raw)
+    except msgspec.DecodeError:
+        return invalid_type(f"{where}.tool_calls", "an array of tool calls", raw)
+    for index, call in enumerate(calls):
+        if call.function is None or not call.function.name:
+            param = f"{where}.tool_calls[{index}].function.name"
+            message_ = f"Missing required parameter: '{param}'."
+            return Fault(kind="bad_request", message=message_, param=param, code="missing_required_parameter")
+    return tuple(_call(call.id or "", call.function, notes) for call in calls if call.function is not None)
+
+
+def _legacy_history(message: Raws, where: str, notes: Notes) -> tuple[ToolCall, ...] | Fault:
+    raw = message.get("function_call")
+    if raw is None or bytes(raw) == b"null":
+        return ()
+    try:
+        function = _function.decode(raw)
+    except msgspec.DecodeError:
+        return invalid_type(f"{where}.function_call", "an object", raw)
+    notes.add("functions:as-tools")
+    return (_call(f"call_{function.name}", function, notes),)
+
+
+def _call(call_id: str, function: _Function, notes: Notes) -> ToolCall:
+    if not function.arguments:
+        notes.add("arguments:filled")
+    return ToolCall(call_id, function.name, function.arguments or "{}")
+
+
+def _note_others(message: Raws, notes: Notes) -> None:
+    for name, raw in message.items():
+        if name in _KNOWN and (name == "content" or bytes(raw) != b"null"):
+            continue
+        notes.add("nulls:dropped" if bytes(raw) == b"null" else _NOTED.get(name, "message-fields:dropped"))
+
+
+def _text(fields: Raws, name: str) -> str | None:
+    raw = fields.get(name)
+    if raw is None or not bytes(raw).startswith(b'"'):
+        return None
+    return _string.decode(raw)

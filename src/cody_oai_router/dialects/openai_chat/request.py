@@ -1,0 +1,274 @@
+"""Reads OpenAI's chat request into a `Prompt`.
+
+Strategy: the body is decoded one level deep, each field as the bytes it stood in (`msgspec.Raw`): the whole document is checked,
+large texts are never decoded, and an error can name the field it is in. What the LLM API cannot take is left out here
+only where it means the same to every upstream; each change leaves a note (`notes.py`).
+"""
+
+from typing import Final, TypeVar
+
+import msgspec
+
+from cody_oai_router.conversation import Prompt, Tool
+from cody_oai_router.dialects.openai_chat.messages import Notes, Raws, invalid_type, read_call_history, read_turns
+from cody_oai_router.faults import Fault
+from cody_oai_router.notes import DROPPED_FIELDS, UNKNOWN_FIELD
+
+T = TypeVar("T")
+
+# OpenAI's own limit on stop sequences (CreateChatCompletionRequest, `stop`).
+MAX_STOPS: Final = 4
+
+_body = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_objects = msgspec.json.Decoder(list[Raws])
+
+_READ_HERE: Final = frozenset(
+    {
+        "model", "messages", "stream", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "n",
+        "tools", "functions",
+    }
+)  # fmt: skip
+
+_WORDS: Final[dict[type, str]] = {bool: "a boolean", int: "an integer", float: "a decimal", str: "a string"}
+
+
+class _Refused(Exception):  # noqa: N818 - control flow inside this module, never an error that leaves it
+    """Carries a `Fault` out of the reading of one field."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+def read_prompt(body: bytes | bytearray) -> Prompt | Fault:
+    """Reads the body of `POST /chat/completions`; never raises, whatever the bytes are."""
+    try:
+        if not body.isascii():
+            str(body, "utf-8")  # msgspec does not look into strings that it skips
+        fields = _body.decode(body)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
+        return _not_json(body, error)
+    notes = Notes()
+    try:
+        return _prompt(_without_nulls(fields, notes), notes)
+    except _Refused as refused:
+        return refused.fault
+    except RecursionError:
+        return Fault(kind="bad_request", message="The body is nested too deeply.")
+
+
+def _not_json(body: bytes | bytearray, error: Exception) -> Fault:
+    if not body:
+        return Fault(kind="bad_request", message="The body is empty; send a JSON object with `model` and `messages`.")
+    if isinstance(error, msgspec.ValidationError):
+        return Fault(kind="bad_request", message="The body must be a JSON object with `model` and `messages`.")
+    reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error).removeprefix("JSON is malformed: ")
+    return Fault(kind="bad_request", message=f"The body is not valid JSON: {reason}.", code="invalid_json")
+
+
+def _without_nulls(fields: Raws, notes: Notes) -> Raws:
+    kept = {name: raw for name, raw in fields.items() if bytes(raw) != b"null"}
+    if len(kept) != len(fields):
+        notes.add("nulls:dropped")
+    return kept
+
+
+def _prompt(fields: Raws, notes: Notes) -> Prompt:
+    _refuse(fields)
+    for name in fields:
+        if name not in _READ_HERE:
+            notes.add(f"{name}:dropped" if name in DROPPED_FIELDS else UNKNOWN_FIELD)
+    turns = read_turns(_messages(fields), notes)
+    if isinstance(turns, Fault):
+        raise _Refused(turns)
+    return Prompt(
+        model=_field(fields, "model", str) or "",
+        turns=turns,
+        stream=_field(fields, "stream", bool) or False,
+        include_usage=_include_usage(fields),
+        max_tokens=_max_tokens(fields, notes),
+        temperature=_number(fields, "temperature", 2),
+        top_p=_number(fields, "top_p", 1),
+        stop=_stop(fields, notes),
+        tools=_tools(fields, notes),
+        reasoning=_field(fields, "reasoning_effort", str) not in (None, "none", "minimal"),
+        legacy_functions="functions" in fields and "tools" not in fields,
+        adapted=notes.sorted(),
+    )
+
+
+def _refuse(fields: Raws) -> None:
+    """Refuses what no upstream can give, rather than give something else."""
+    if _field(fields, "logprobs", bool):
+        raise _invalid("logprobs", "No upstream gives log probabilities; leave `logprobs` out.", "unsupported_value")
+    modalities = _field(fields, "modalities", list[str])
+    if modalities is not None and modalities != ["text"]:
+        raise _invalid("modalities", 'Text is the only modality here; send ["text"] or leave it out.', "unsupported_value")
+    choices = _field(fields, "n", int)
+    if choices is not None and choices < 1:
+        raise _invalid("n", f"Invalid 'n': expected a value >= 1, but got {choices} instead.", "integer_below_min_value")
+    if choices is not None and choices > 1:
+        raise _invalid("n", "Only one choice can be given; leave `n` out or send 1.", "unsupported_value")
+
+
+def _messages(fields: Raws) -> list[Raws]:
+    raw = fields.get("messages")
+    if raw is None:
+        message = "Missing required parameter: 'messages'."
+        raise _invalid("messages", message, "missing_required_parameter")
+    try:
+        messages = _objects.decode(raw)
+    except msgspec.DecodeError:
+        raise _Refused(invalid_type("messages", "an array of objects", raw)) from None
+    if not messages:
+        message = "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
+        raise _invalid("messages", message, "empty_array")
+    return messages
+
+
+def _include_usage(fields: Raws) -> bool:
+    options = _field(fields, "stream_options", dict[str, msgspec.Raw]) or {}
+    return bytes(options.get("include_usage", b"")) == b"true"
+
+
+def _max_tokens(fields: Raws, notes: Notes) -> int | None:
+    newer = _field(fields, "max_completion_tokens", int)
+    older = _field(fields, "max_tokens", int)
+    if newer is not None:
+        notes.add("max_completion_tokens:renamed")
+    for name, value in (("max_completion_tokens", newer), ("max_tokens", older)):
+        if value is not None and value < 1:
+            message = f"Invalid '{name}': integer below minimum value. Expected a value >= 1, but got {value} instead."
+            raise _invalid(name, message, "integer_below_min_value")
+    return newer if newer is not None else older
+
+
+def _number(fields: Raws, name: str, most: int) -> float | None:
+    value = _field(fields, name, float)
+    if value is not None and not 0 <= value <= most:
+        word = "below minimum" if value < 0 else "above maximum"
+        bound = ">= 0" if value < 0 else f"<= {most}"
+        message = f"Invalid '{name}': decimal {word} value. Expected a value {bound}, but got {value:g} instead."
+        raise _invalid(name, message, f"decimal_{word.replace(' ', '_').replace('minimum', 'min').replace('maximum', 'max')}_value")
+    return value
+
+
+def _stop(fields: Raws, notes: Notes) -> tuple[str, ...]:
+    raw = fields.get("stop")
+    if raw is None:
+        return ()
+    try:
+        stop: str | list[str] = msgspec.json.decode(raw, type=str | list[str])
+    except msgspec.DecodeError:
+        raise _Refused(invalid_type("stop", "a string or an array of strings", raw)) from None
+    if isinstance(stop, str):
+        notes.add("stop:listed")
+        return (stop,)
+    if len(stop) > MAX_STOPS:
+        message = f"Invalid 'stop': array too long. Expected an array with maximum length {MAX_STOPS}, but got {len(stop)}."
+        raise _invalid("stop", message, "array_above_max_length")
+    return tuple(stop)
+
+
+def _tools(fields: Raws, notes: Notes) -> tuple[Tool, ...]:
+    tools: list[Tool] = []
+    for index, item in enumerate(_listed(fields, "tools")):
+        where = f"tools[{index}]"
+        kind = _inner(item, "type", str, where)
+        function = _inner(item, "function", dict[str, msgspec.Raw], where)
+        if kind not in (None, "function") or function is None:
+            message = f"Invalid '{where}': only tools of type 'function' can be carried."
+            raise _invalid(where, message, "unsupported_value")
+        tools.append(_function(function, f"{where}.function", notes))
+    if not tools:
+        tools = [_function(item, f"functions[{i}]", notes) for i, item in enumerate(_listed(fields, "functions"))]
+        if tools:
+            notes.add("functions:as-tools")
+    _refuse_twins(tools)
+    return _chosen(tuple(tools), fields, notes)
+
+
+def _listed(fields: Raws, name: str) -> list[Raws]:
+    raw = fields.get(name)
+    if raw is None:
+        return []
+    try:
+        return _objects.decode(raw)
+    except msgspec.DecodeError:
+        raise _Refused(invalid_type(name, "an array of objects", raw)) from None
+
+
+def _function(function: Raws, where: str, notes: Notes) -> Tool:
+    name = _inner(function, "name", str, where)
+    if not name:
+        raise _invalid(f"{where}.name", f"Missing required parameter: '{where}.name'.", "missing_required_parameter")
+    return Tool(
+        name=name,
+        description=_present(function, "description"),
+        parameters=_schema(function, where, notes),
+        strict=_inner(function, "strict", bool, where),
+    )
+
+
+def _schema(function: Raws, where: str, notes: Notes) -> msgspec.Raw:
+    """Gives the schema of a tool's parameters, with the `type` that Sourcegraph demands (contract §8, trap 60)."""
+    schema = _inner(function, "parameters", dict[str, msgspec.Raw], where) or {}
+    raw = _present(function, "parameters")
+    if raw is not None and "type" in schema:
+        return raw
+    notes.add("tools:schema-filled")
+    filled = {"type": msgspec.Raw(b'"object"'), "properties": msgspec.Raw(b"{}")} | schema
+    return msgspec.Raw(msgspec.json.encode(filled))
+
+
+def _refuse_twins(tools: list[Tool]) -> None:
+    """Refuses two tools of one name, which providers refuse in words of their own (contract §8, trap 59)."""
+    names = [tool.name for tool in tools]
+    for name in names:
+        if names.count(name) > 1:
+            raise _invalid("tools", f"Tool names must be unique; '{name}' is there more than once.", "invalid_value")
+
+
+def _chosen(tools: tuple[Tool, ...], fields: Raws, notes: Notes) -> tuple[Tool, ...]:
+    """Applies `tool_choice` as far as leaving tools out can: "none" and a named tool (contract §8, traps 14 and 15)."""
+    choice = fields.get("tool_choice", fields.get("function_call"))
+    if choice is None or not tools:
+        return tools
+    if bytes(choice) == b'"none"':
+        notes.add("tools:withheld")
+        return ()
+    if bytes(choice).startswith(b'"'):
+        return tools
+    named = read_call_history(choice)
+    kept = tuple(tool for tool in tools if tool.name == named)
+    if not kept:
+        raise _invalid("tool_choice", "Invalid 'tool_choice': it names no tool of this request.", "invalid_value")
+    if len(kept) < len(tools):
+        notes.add("tools:narrowed")
+    return kept
+
+
+def _field(fields: Raws, name: str, kind: type[T]) -> T | None:
+    return _typed(fields.get(name), kind, name)
+
+
+def _inner(fields: Raws, name: str, kind: type[T], where: str) -> T | None:
+    return _typed(_present(fields, name), kind, f"{where}.{name}")
+
+
+def _present(fields: Raws, name: str) -> msgspec.Raw | None:
+    raw = fields.get(name)
+    return None if raw is None or bytes(raw) == b"null" else raw
+
+
+def _typed(raw: msgspec.Raw | None, kind: type[T], where: str) -> T | None:
+    if raw is None:
+        return None
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.DecodeError:
+        raise _Refused(invalid_type(where, _WORDS.get(kind, "an object" if "dict" in str(kind) else "an array"), raw)) from None
+
+
+def _invalid(param: str, message: str, code: str) -> _Refused:
+    return _Refused(Fault(kind="bad_request", message=message, param=param, code=code))

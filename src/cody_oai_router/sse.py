@@ -1,0 +1,143 @@
+"""Server-sent events: cut a byte stream into frames, and write frames.
+
+Strategy: nearly every read from upstream is a few whole frames of one `data:` line each, so that case is one `split`. All else
+(a frame cut by the network, several fields, CR or CRLF line ends) goes line by line; only the unfinished last line is held.
+A line that is no field of the format is not dropped, as the standard would have it: it becomes a frame of its own with
+`stray` set, because Sourcegraph's LLM API reports a failure in mid-stream as a bare line of JSON (contract §3.2).
+"""
+
+from typing import Final, NamedTuple
+
+# An event of a chat stream is some hundred bytes; a tool call whose arguments are a whole file can be some hundred kilobytes.
+MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class Frame(NamedTuple):
+    """One event: its name (empty where none was given), its data lines joined by newlines; or one stray line."""
+
+    event: bytes
+    data: bytes
+    stray: bool = False
+
+
+class Splitter:
+    """Cuts bytes into frames; any cut of the same bytes gives the same frames.
+
+    `overflowed` becomes true, and no more frames come, once a line or an event is longer than `limit` bytes.
+    """
+
+    __slots__ = ("_after_cr", "_data", "_event", "_limit", "_pieces", "_size", "_started", "overflowed")
+
+    def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._event = b""
+        self._data: list[bytes] = []
+        self._after_cr = False
+        self._started = False
+        self.overflowed = False
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Takes the next bytes and gives the frames that they complete."""
+        if self.overflowed or not data:
+            return []
+        if not self._pieces and not self._data and not self._event and not self._after_cr and _is_whole(data):
+            self._started = True
+            return self._whole_frames(data)
+        return self._feed_lines(data)
+
+    def finish(self) -> list[Frame]:
+        """Gives what the end of the stream left over: an unfinished line or event, for the dialect to judge."""
+        rest = b"".join(self._pieces)
+        self._pieces.clear()
+        frames: list[Frame] = []
+        if rest:
+            self._line(rest, frames)
+        self._blank(frames)
+        return frames
+
+    def _whole_frames(self, data: bytes) -> list[Frame]:
+        frames: list[Frame] = []
+        for block in data[:-2].split(b"\n\n"):
+            if block.startswith(b"data: ") and b"\n" not in block:
+                self._emit(b"", block[6:], frames)
+            else:
+                for line in block.split(b"\n"):
+                    self._line(line, frames)
+                self._blank(frames)
+        return frames
+
+    def _feed_lines(self, data: bytes) -> list[Frame]:
+        if self._after_cr:
+            self._after_cr = False
+            data = data.removeprefix(b"\n")
+        if b"\n" not in data and b"\r" not in data:
+            self._hold(data)
+            return []
+        if self._pieces:
+            self._pieces.append(data)
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+        if b"\r" in data:
+            self._after_cr = data.endswith(b"\r")
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = data.split(b"\n")
+        frames: list[Frame] = []
+        for line in lines[:-1]:
+            self._line(line, frames)
+        self._size = sum(map(len, self._data))
+        self._hold(lines[-1])
+        return frames
+
+    def _hold(self, data: bytes) -> None:
+        if not data:
+            return
+        self._pieces.append(data)
+        self._size += len(data)
+        self.overflowed = self.overflowed or self._size > self._limit
+
+    def _line(self, line: bytes, frames: list[Frame]) -> None:
+        if not self._started:
+            self._started = True
+            line = line.removeprefix(_BOM)
+        if not line:
+            self._blank(frames)
+            return
+        name, colon, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))
+        elif name == b"event":
+            self._event = value.removeprefix(b" ")
+        elif name in (b"", b"id", b"retry"):
+            pass  # a comment, or a field for reconnecting, which nothing here does
+        else:
+            frames.append(Frame(b"", line, stray=True))
+
+    def _blank(self, frames: list[Frame]) -> None:
+        if self._data:
+            self._emit(self._event, b"\n".join(self._data), frames)
+            self._data.clear()
+        self._event = b""
+
+    def _emit(self, event: bytes, data: bytes, frames: list[Frame]) -> None:
+        if len(data) > self._limit:
+            self.overflowed = True
+        elif not self.overflowed:
+            frames.append(Frame(event, data))
+
+
+def _is_whole(data: bytes) -> bool:
+    return data.endswith(b"\n\n") and b"\r" not in data and not data.startswith(_BOM)
+
+
+def write_data(payload: bytes) -> bytes:
+    """Writes one unnamed event; `payload` is JSON, so it has no line breaks."""
+    return b"data: " + payload + b"\n\n"
+
+
+def write_comment(text: str) -> bytes:
+    """Writes a comment, which every client skips; `text` is one line of ours."""
+    return b": " + text.encode() + b"\n\n"
