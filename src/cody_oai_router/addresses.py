@@ -1,7 +1,7 @@
 """Addresses as users write them: the instance, its endpoint, the proxy, where to listen and who may call.
 
-Strategy: nothing is guessed or repaired beyond trailing slashes. The access token follows these addresses, so whatever could
-be read in two ways (credentials in a URL, `..`, a backslash, an encoded slash) is refused with the reason.
+Strategy: nothing is guessed or repaired beyond trailing slashes. The access token follows these addresses, so whatever
+could be read in two ways (credentials in a URL, `..`, a backslash, an encoded slash) is refused with the reason.
 """
 
 import ipaddress
@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import msgspec
 
 from cody_oai_router.credentials import Secret
-from cody_oai_router.wrong import Wrong, quoted
+from cody_oai_router.notation import Wrong, quoted
 
 Scheme = Literal["http", "https"]
 
@@ -94,7 +94,7 @@ def read_upstream(text: str, *, insecure: bool) -> Upstream | Wrong:
         return Wrong(f"{quoted(text)} names an endpoint: leave out everything from /.api on")
     if scheme == "http" and not insecure and not is_loopback(host):
         return Wrong(
-            f"{quoted(text)} would send your token unencrypted: use https, or set ALLOW_INSECURE_UPSTREAM=1 to accept that"
+            f"{quoted(text)} would send your token unencrypted: use https, or accept it with ALLOW_INSECURE_UPSTREAM=1"
         )
     return Upstream(scheme, host, port or _PORTS[scheme], prefix)
 
@@ -153,7 +153,9 @@ def _path_wrong(path: str) -> str:
 def read_end_point(text: str) -> str | Wrong:
     """The path of the chat endpoint, which stays on the instance however it is joined."""
     if not text.startswith("/") or text.startswith("//"):
-        return Wrong(f"{quoted(text)} does not begin with exactly one /: give a path on the instance, not a whole address")
+        return Wrong(
+            f"{quoted(text)} does not begin with exactly one /: give a path on the instance, not a whole address"
+        )
     if "?" in text or "#" in text:
         return Wrong(f"{quoted(text)} has a query or a fragment: give the path alone")
     wrong = _path_wrong(text)
@@ -182,7 +184,7 @@ def bypasses(upstream: Upstream, no_proxy: Sequence[str]) -> bool:
 
 
 def _matches(upstream: Upstream, entry: str) -> bool:
-    """Whether one entry of `NO_PROXY` covers the instance: `*`, a network, an address, or a name with its subdomains."""
+    """Whether an entry of `NO_PROXY` covers the instance: `*`, a network, an address, a name with its subdomains."""
     if entry == "*":
         return True
     address = _address(upstream.host)

@@ -1,7 +1,8 @@
 """A request and a whole answer, in no dialect.
 
-Strategy: text travels as the JSON string that the client wrote (`msgspec.Raw`, quotes included). Every dialect here is JSON,
-so a megabyte of conversation goes from one to the other without being decoded, and arrives byte for byte as it was.
+Strategy: text travels as the JSON string that the client wrote (`msgspec.Raw`, quotes included). Every dialect here is
+JSON, so a megabyte of conversation goes from one to the other without being decoded, and arrives byte for byte as it
+was.
 """
 
 from collections.abc import Iterable, Iterator
@@ -81,8 +82,8 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for.
 
-    `model` is the name as the client wrote it, empty where it gave none. `adapted` lists what reading the request already
-    changed. `reasoning` tells that the client asked for a model that thinks first.
+    `model` is the name as the client wrote it, empty where it gave none. `adapted` lists what reading the request
+    already changed. `reasoning` tells that the client asked for a model that thinks first.
     """
 
     model: str
@@ -116,6 +117,14 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     stop: StopReason = "stop"
     usage: Usage | None = None
     adapted: tuple[str, ...] = ()
+
+
+class ListedModel(msgspec.Struct, frozen=True):
+    """One line of a model listing; `created` is in Unix seconds, 0 where nobody knows."""
+
+    id: str
+    owned_by: str
+    created: int = 0
 
 
 class Collector:

@@ -1,8 +1,8 @@
 """What must never be shown or sent to the wrong place: access tokens, keys and the extra headers of company proxies.
 
-Strategy: a secret travels as a `Secret`, whose text is only there for the one who calls `reveal`. Whether a text can be a
-Sourcegraph access token at all is decided here, before it is ever sent, so that a pasted mistake is explained at start-up
-and not by a 401 an hour later.
+Strategy: a secret travels as a `Secret`, whose text is only there for the one who calls `reveal`. Whether a text can be
+a Sourcegraph access token at all is decided here, before it is ever sent, so that a pasted mistake is explained at
+start-up and not by a 401 an hour later.
 """
 
 import hmac
@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from cody_oai_router.wrong import Wrong
+from cody_oai_router.notation import Wrong
 
 # Contract §7.1: these are Sourcegraph's, but none of them is a user's access token.
 _OTHER_TOKENS: Final[dict[str, str]] = {

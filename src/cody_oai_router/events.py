@@ -1,7 +1,7 @@
 """What a streamed answer is made of, in no dialect.
 
-A reader makes these from upstream's frames, a writer turns them into the client's. The union is closed: writers `match` it
-and end in `assert_never`, so that a new kind makes mypy list every place that must learn it.
+A reader makes these from upstream's frames, a writer turns them into the client's. The union is closed: writers `match`
+it and end in `assert_never`, so that a new kind makes mypy list every place that must learn it.
 """
 
 from typing import Literal

@@ -1,7 +1,7 @@
 """What went wrong, as a value.
 
-Strategy: nothing in the core raises for a bad request or a bad answer; it returns a `Fault`. The table below is the only
-place that knows which HTTP status a kind of fault has; each client dialect words the same fault in its own shape.
+Strategy: nothing in the core raises for a bad request or a bad answer; it returns a `Fault`. The table below is the
+only place that knows which HTTP status a kind of fault has; each client dialect words the same fault in its own shape.
 """
 
 from typing import Final, Literal
@@ -43,13 +43,19 @@ STATUS: Final[dict[Kind, int]] = {
 }
 
 
+# Codes by which the router itself knows a fault again; both are worth one more try while nothing was sent to the
+# client.
+EMPTY_ANSWER: Final = "empty_answer"
+HOLLOW_TOOL_CALLS: Final = "hollow_tool_calls"
+
+
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """A failure that a client will be told about.
 
-    `message` says what was wrong and what to do. `param` names the field of the request at fault and `code` is the word that
-    programs test, both as OpenAI's error object has them. `retry_after` is in whole seconds. `said` holds upstream's own
-    words where it refused in words, so that a lesson can be learnt from them. `status` overrides the table's (an upstream 4xx
-    that has no kind of its own).
+    `message` says what was wrong and what to do. `param` names the field of the request at fault and `code` is the word
+    that programs test, both as OpenAI's error object has them. `retry_after` is in whole seconds. `said` holds
+    upstream's own words where it refused in words, so that a lesson can be learnt from them. `status` overrides the
+    table's (an upstream 4xx that has no kind of its own).
     """
 
     kind: Kind

@@ -1,7 +1,7 @@
 """The fixed vocabulary in which every change of a request or an answer is reported.
 
-A note is `what:action`. Notes known before our head are in the header `x-router-adapted`, later ones in a last comment of the
-stream. They never hold a client's own words, so a header can carry them whatever the client sent.
+A note is `what:action`. Notes known before our head are in the header `x-router-adapted`, later ones in a last comment
+of the stream. They never hold a client's own words, so a header can carry them whatever the client sent.
 """
 
 from typing import Final

@@ -1,14 +1,16 @@
 """Server-sent events: cut a byte stream into frames, and write frames.
 
-Strategy: nearly every read from upstream is a few whole frames of one `data:` line each, so that case is one `split`. All else
-(a frame cut by the network, several fields, CR or CRLF line ends) goes line by line; only the unfinished last line is held.
-A line that is no field of the format is not dropped, as the standard would have it: it becomes a frame of its own with
-`stray` set, because Sourcegraph's LLM API reports a failure in mid-stream as a bare line of JSON (contract §3.2).
+Strategy: nearly every read from upstream is a few whole frames of one `data:` line each, so that case is one `split`.
+All else (a frame cut by the network, several fields, CR or CRLF line ends) goes line by line; only the unfinished last
+line is held. A line that is no field of the format is not dropped, as the standard would have it: it becomes a frame of
+its own with `stray` set, because Sourcegraph's LLM API reports a failure in mid-stream as a bare line of JSON (contract
+§3.2).
 """
 
 from typing import Final, NamedTuple
 
-# An event of a chat stream is some hundred bytes; a tool call whose arguments are a whole file can be some hundred kilobytes.
+# An event of a chat stream is some hundred bytes; a tool call whose arguments are a whole file can be some hundred
+# kilobytes.
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -106,7 +108,7 @@ class Splitter:
         if not line:
             self._blank(frames)
             return
-        name, colon, value = line.partition(b":")
+        name, _, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" "))
         elif name == b"event":

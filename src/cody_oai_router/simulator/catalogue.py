@@ -16,7 +16,7 @@ class Model(NamedTuple):
     category: str = "balanced"
     status: str = "stable"
     limits: tuple[int, int] = (45000, 4000)
-    """Input and output tokens of the enterprise tier; the top level of the listing says 45000/4000 for all (fact 13)."""
+    """Input and output tokens of the enterprise tier; the listing's top level says 45000/4000 for all (fact 13)."""
     thinking_budget: int = 0
     """Tokens that `max_tokens` must exceed (contract §2.2); 0 for models that do not think."""
     prefill: bool = True
@@ -100,7 +100,7 @@ MODELS: Sequence[Model] = (
         limits=(68000, 100000),
     ),
     Model("google::v1::gemini-2.5-pro", "Gemini 2.5 Pro", "gemini-2.5-pro", "chat vision tools", limits=(68000, 65535)),
-    Model("google::v1::gemini-2.0-flash", "Gemini 2.0 Flash", "gemini-2.0-flash", "edit chat vision fallback", "speed"),
+    Model("google::v1::gemini-2.5-flash", "Gemini 2.5 Flash", "gemini-2.5-flash", "edit chat vision", "speed"),
     Model(
         "fireworks::v1::deepseek-coder-v2-lite-base",
         "DeepSeek V2 Lite Base",
@@ -111,6 +111,7 @@ MODELS: Sequence[Model] = (
     Model("WorkersAI::v1::llama-3.1-8b-instruct", "Llama 3.1 8B", "llama-3.1-8b-instruct", "chat", "other"),
 )
 
+_FALLBACK = "google::v1::gemini-2.0-flash"  # not in the site's own list, as on a real 6.12 (contract §6.2)
 _PROVIDERS = {"anthropic": "Anthropic", "openai": "OpenAI", "google": "Google", "fireworks": "Fireworks"}
 
 
@@ -143,8 +144,7 @@ def write_supported(models: Sequence[Model] | None, revision: str) -> dict[str, 
 
 def _write_defaults(models: Sequence[Model]) -> Mapping[str, str]:
     fast = next((model.ref for model in models if "haiku" in model.ref), models[0].ref)
-    # The fallback need not be in the site's own list: never assume that a default is (contract §6.2).
-    return {"chat": models[0].ref, "fastChat": fast, "codeCompletion": fast, "fallbackChat": "google::v1::gemini-2.0-pro"}
+    return {"chat": models[0].ref, "fastChat": fast, "codeCompletion": fast, "fallbackChat": _FALLBACK}
 
 
 def _write_model(model: Model) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What one Sourcegraph version does differently from another (contract §1.1 and §9.1), as a table.
 
-A value is a fact of the contract where its source is marked [S], [R], [D] or [T] there; the comments name the guesses [I].
+A value is a fact of the contract where its source is marked [S], [R], [D] or [T] there; the comments name the guesses
+[I].
 """
 
 from collections.abc import Mapping
@@ -24,13 +25,13 @@ class Profile:
     wants_requested_with: bool
     """Whether a request without `X-Requested-With: name version` is refused (5.10 to 6.11)."""
     old: bool
-    """The behaviour of the source of August 2024: plain-text errors, inner failures wrapped in 500, the `token` scheme only,
-    raw finish words, no usage, 16 tokens unless told otherwise, null content refused."""
+    """The source of August 2024: plain-text errors, inner failures wrapped in 500, only the `token` scheme, raw finish
+    words, null content refused."""
     usage: Literal["zeros", "counts", "credits"]
     refused_fields: tuple[str, ...]
     """Fields that are refused when they are not null, in the order in which they are looked at."""
     bad_tools_status: int
-    """The status for a malformed tool schema: 500 while the server panicked (6.0, 6.1), 400 since 6.2 (contract §1.1)."""
+    """The status for a bad tool schema: 500 while the server panicked (6.0, 6.1), 400 since 6.2 (contract §1.1)."""
     deadline: float
     """Seconds until the server gives up unless `X-Timeout-Ms` says otherwise (contract §4.7)."""
 

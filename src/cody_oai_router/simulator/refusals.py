@@ -1,7 +1,7 @@
 """Every error text of the simulator, in one table, with the clause of the contract that it comes from.
 
-`<X>` and `<Y>` stand for what the request brought. A section marked [I] means that the contract knows no text and this one
-is invented: nothing should match on it.
+`<X>` and `<Y>` stand for what the request brought. A section marked [I] means that the contract knows no text and this
+one is invented: nothing should match on it.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from cody_oai_router.simulator.wire import Answer, json_answer, text_answer
 class Refusal(NamedTuple):
     """One way to say no.
 
-    `inner` failures happen behind the LLM API's handler, which old versions wrap in a 500 (contract §3.4); `plain` ones come
-    from the middleware before it and are text in every version.
+    `inner` failures happen behind the LLM API's handler, which old versions wrap in a 500 (contract §3.4); `plain` ones
+    come from the middleware before it and are text in every version.
     """
 
     status: int
@@ -41,7 +41,9 @@ REFUSALS: Mapping[str, Refusal] = {
     "private": Refusal(401, "Private mode requires authentication.", "§3.4, §4.2", plain=True),
     "bad token": Refusal(401, "Invalid access token.", "§3.4", plain=True),
     "bad authorization": Refusal(401, "Invalid Authorization header.", "§3.4", plain=True),
-    "cody off": Refusal(401, "cody is not enabled: cody.enabled is false in the site configuration", "§1.2", plain=True),
+    "cody off": Refusal(
+        401, "cody is not enabled: cody.enabled is false in the site configuration", "§1.2", plain=True
+    ),
     "no requested with": Refusal(400, "X-Requested-With header is missing or malformed", "§9.1 [I]", plain=True),
     "gate 403": Refusal(403, "The Cody API is not included in this instance's license", "§3.4 [I]"),
     "gate 404": Refusal(404, "404 page not found", "§3.4 [I]", plain=True),
@@ -64,9 +66,7 @@ REFUSALS: Mapping[str, Refusal] = {
     "unknown model": Refusal(400, 'unsupported chat model "<X>" (default "<Y>")', "§2.4", inner=True),
     "speaker": Refusal(400, "expected message speaker to be 'human' or 'assistant', got <X>", "§4.1", inner=True),
     "empty": Refusal(500, "message content cannot be empty", "§2.3", inner=True, type=_FAILED),
-    "alternation": Refusal(
-        500, "found consecutive messages with the same speaker", "§2.3", inner=True, type=_FAILED
-    ),
+    "alternation": Refusal(500, "found consecutive messages with the same speaker", "§2.3", inner=True, type=_FAILED),
     "google alternation": Refusal(500, "consistent speaker role is not allowed", "§2.3", inner=True, type=_FAILED),
     "prefill": Refusal(
         400,

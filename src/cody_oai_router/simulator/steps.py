@@ -1,7 +1,7 @@
 """What the server does on a connection, one step at a time, as values that also travel as JSON.
 
-An ordinary answer and a fault are played by the same player: a fault is a list of steps that says byte for byte what goes
-out, and `Ordinary` stands for "what would have been answered anyway", whole or mangled.
+An ordinary answer and a fault are played by the same player: a fault is a list of steps that says byte for byte what
+goes out, and `Ordinary` stands for "what would have been answered anyway", whole or mangled.
 """
 
 import base64
@@ -48,9 +48,9 @@ class Reset:
 class Ordinary:
     """Gives the ordinary answer, changed on the wire as the fields say.
 
-    `pieces` stops after that many body pieces (events, in a stream) and leaves out the end of the body; `end=False` leaves
-    out only the end. `cut_every` and `cut_at` split the written bytes (head included) into separate writes. `newline` and
-    `data_prefix` rewrite the lines of a stream; `gzip` compresses although nobody asked.
+    `pieces` stops after that many body pieces (events, in a stream) and leaves out the end of the body; `end=False`
+    leaves out only the end. `cut_every` and `cut_at` split the written bytes (head included) into separate writes.
+    `newline` and `data_prefix` rewrite the lines of a stream; `gzip` compresses although nobody asked.
     """
 
     framing: FramingName | None = None
@@ -69,7 +69,7 @@ Step = Send | Wait | Hold | Close | Reset | Ordinary
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Steps that one request gets in place of its ordinary answer; afterwards the connection is kept, unless they close it."""
+    """Steps that one request gets in place of its ordinary answer; the connection is kept unless they close it."""
 
     steps: tuple[Step, ...]
 

@@ -25,8 +25,8 @@ Piece = Send | Wait | Hold
 class Received:
     """A request as it arrived, and what became of its answer.
 
-    `answered` is set once the last byte of the answer was handed to the system; `disconnected` once the client was seen to
-    leave before that. Header names keep the case in which they came.
+    `answered` is set once the last byte of the answer was handed to the system; `disconnected` once the client was seen
+    to leave before that. Header names keep the case in which they came.
     """
 
     method: str
@@ -62,7 +62,8 @@ class Received:
 class Answer:
     """A whole ordinary answer before it is framed.
 
-    After `deadline` seconds what is left is dropped: `late` is answered where nothing was sent yet, else `late_line` ends the body.
+    After `deadline` seconds what is left is dropped: `late` is answered where nothing was sent yet, else `late_line`
+    ends the body.
     """
 
     status: int
@@ -77,7 +78,8 @@ class Answer:
 async def read_request(reader: asyncio.StreamReader) -> Received | None:
     """Reads one request with its body; None where the client closed the connection between requests.
 
-    Raises `asyncio.IncompleteReadError` or `asyncio.LimitOverrunError` on half a request, `ValueError` on what is not HTTP/1.
+    Raises `asyncio.IncompleteReadError` or `asyncio.LimitOverrunError` on half a request, `ValueError` on what is not
+    HTTP/1.
     """
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -102,9 +104,10 @@ def read_json(body: bytes) -> Any:
         return None
 
 
-def write_json(value: Any) -> bytes:
+def write_json(value: Any, *, indent: int | None = None) -> bytes:
     """Encodes as Go does: compact, UTF-8, with `<`, `>`, `&` and the two line separators escaped (contract §4.4)."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    separators = (",", ":") if indent is None else (",", ": ")
+    text = json.dumps(value, ensure_ascii=False, separators=separators, indent=indent)
     return text.translate(_GO_ESCAPES).encode()
 
 
@@ -114,15 +117,22 @@ def text_answer(status: int, text: str) -> Answer:
     return Answer(status, headers, (Send(f"{text}\n".encode()),))
 
 
-def json_answer(value: Any, status: int = 200, content_type: str = "application/json") -> Answer:
+def json_answer(value: Any, status: int = 200) -> Answer:
     """Returns a whole JSON answer."""
-    return Answer(status, (("Content-Type", content_type),), (Send(write_json(value)),))
+    return Answer(status, (("Content-Type", "application/json"),), (Send(write_json(value)),))
+
+
+def sniffed_answer(body: bytes) -> Answer:
+    """Returns a body whose type nobody set: Go's server calls text and JSON alike plain text (contract §1.2)."""
+    return Answer(200, (("Content-Type", "text/plain; charset=utf-8"),), (Send(body),))
 
 
 def wants_gzip(request: Received) -> bool:
     """Tells whether the client accepts gzip: Go's middleware looks for the word, `gzip;q=0` refuses it."""
     codings = (coding.replace(" ", "").lower() for coding in (request.header("Accept-Encoding") or "").split(","))
-    return any(name == "gzip" and quality != "q=0" for name, _, quality in (coding.partition(";") for coding in codings))
+    return any(
+        name == "gzip" and quality != "q=0" for name, _, quality in (coding.partition(";") for coding in codings)
+    )
 
 
 class Framer:
@@ -139,14 +149,11 @@ class Framer:
         self._ordinary = ordinary
         self._gzip = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
         self._unflushed = 0
+        self._pieces = self._prepared()
 
     def pieces(self) -> Sequence[Piece]:
-        """Returns the body's pieces as this framing needs them: a compressed body of known length goes out whole."""
-        pieces = self._answer.body[: self._ordinary.pieces]
-        if self.compressed and self.framing == "length":
-            pauses = [piece for piece in pieces if not isinstance(piece, Send)]
-            return [*pauses, Send(gzip.compress(b"".join(p.data for p in pieces if isinstance(p, Send)), mtime=0))]
-        return [self._rewritten(piece) if isinstance(piece, Send) else piece for piece in pieces]
+        """Returns the body's pieces, as many of them as are wanted."""
+        return self._pieces[: self._ordinary.pieces]
 
     def piece(self, data: bytes) -> bytes:
         """Frames the next bytes of the body; no bytes at all mean the head alone, where it is still to be sent."""
@@ -159,6 +166,14 @@ class Framer:
             return head
         rest = self._gzip.flush() if self.compressed and self.framing != "length" else b""
         return head + self._frame(rest) + (b"0\r\n\r\n" if self.framing == "chunked" else b"")
+
+    def _prepared(self) -> Sequence[Piece]:
+        """Returns the pieces as this framing needs them: a compressed body of known length goes out whole."""
+        pieces = self._answer.body
+        if self.compressed and self.framing == "length":
+            pauses = [piece for piece in pieces if not isinstance(piece, Send)]
+            return [*pauses, Send(gzip.compress(b"".join(p.data for p in pieces if isinstance(p, Send)), mtime=0))]
+        return [self._rewritten(piece) if isinstance(piece, Send) else piece for piece in pieces]
 
     def _rewritten(self, piece: Send) -> Send:
         if self._answer.framing != "chunked":
@@ -185,7 +200,7 @@ class Framer:
         if self.framing == "chunked":
             headers.append(("Transfer-Encoding", "chunked"))
         elif self.framing == "length":
-            headers.append(("Content-Length", str(sum(len(p.data) for p in self.pieces() if isinstance(p, Send)))))
+            headers.append(("Content-Length", str(sum(len(p.data) for p in self._pieces if isinstance(p, Send)))))
         if not self.keeps_alive:
             headers.append(("Connection", "close"))
         return head_bytes(self._answer.status, headers)
@@ -193,11 +208,12 @@ class Framer:
 
 def head_bytes(status: int, headers: Sequence[tuple[str, str]]) -> bytes:
     """Returns a response head with exactly these headers, the empty line included."""
-    phrase = HTTPStatus(status).phrase if status in HTTPStatus else "Unknown"
+    phrase = _PHRASES.get(status, "Unknown")
     lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers)]
     return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1")
 
 
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 

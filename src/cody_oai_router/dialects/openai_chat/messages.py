@@ -21,6 +21,16 @@ _string = msgspec.json.Decoder(str)
 _parts = msgspec.json.Decoder(list[Raws])
 
 
+def is_null(raw: msgspec.Raw | None) -> bool:
+    """Tells whether a field is null, without copying what may be a megabyte of text."""
+    return raw is not None and len(raw) == len(b"null") and bytes(raw) == b"null"
+
+
+def first(raw: msgspec.Raw | None) -> bytes:
+    """Gives the first byte, which tells the kind of a JSON value; empty where there is none."""
+    return bytes(memoryview(raw)[:1]) if raw is not None else b""
+
+
 class Notes:
     """Gathers notes, each once."""
 
@@ -70,7 +80,7 @@ def read_turns(messages: list[Raws], notes: Notes) -> tuple[Turn, ...] | Fault:
     return tuple(turns)
 
 
-def read_call_history(raw: msgspec.Raw) -> str:
+def chosen_name(raw: msgspec.Raw) -> str:
     """Gives the name in `tool_choice` or legacy `function_call`, empty where there is none."""
     try:
         named = _named.decode(raw)
@@ -86,7 +96,7 @@ def invalid_type(where: str, expected: str, raw: msgspec.Raw) -> Fault:
 
 
 def _kind_of(raw: msgspec.Raw) -> str:
-    match bytes(raw)[:1]:
+    match first(raw):
         case b'"':
             return "a string"
         case b"[":
@@ -115,7 +125,7 @@ def _turn(message: Raws, where: str, notes: Notes) -> Turn | Fault:
     return Turn(
         role=role,
         parts=parts,
-        listed=bytes(message.get("content", b"")).startswith(b"["),
+        listed=first(message.get("content")) == b"[",
         name=_text(message, "name"),
         calls=calls,
         call_id=_text(message, "tool_call_id"),
@@ -138,10 +148,9 @@ def _role(raw: msgspec.Raw | None, where: str) -> Role | Fault:
 
 
 def _content(raw: msgspec.Raw | None, where: str, notes: Notes) -> tuple[Part, ...] | Fault:
-    first = bytes(raw)[:1] if raw is not None else b"n"
-    if raw is None or first == b"n":
+    if raw is None or is_null(raw):
         return ()
-    if first == b'"':
+    if first(raw) == b'"':
         return (TextPart(raw),)
     try:
         items = _parts.decode(raw)
@@ -165,7 +174,7 @@ def _part(item: Raws, where: str, notes: Notes) -> Part | Fault:
     if kind not in ("text", "refusal"):
         return OtherPart(kind or "")
     text = item.get(kind)
-    if text is None or not bytes(text).startswith(b'"'):
+    if text is None or first(text) != b'"':
         message = f"Missing required parameter: '{where}.{kind}'."
         return Fault(kind="bad_request", message=message, param=f"{where}.{kind}", code="missing_required_parameter")
     if kind == "refusal":
@@ -179,7 +188,7 @@ def _image(item: Raws, where: str) -> ImagePart | Fault:
     except msgspec.DecodeError:
         image = {}
     url = image.get("url")
-    if url is None or not bytes(url).startswith(b'"'):
+    if url is None or first(url) != b'"':
         message = f"Missing required parameter: '{where}.image_url.url'."
         return Fault(kind="bad_request", message=message, param=f"{where}.image_url", code="missing_required_parameter")
     return ImagePart(url, _text(image, "detail"))
@@ -187,7 +196,7 @@ def _image(item: Raws, where: str) -> ImagePart | Fault:
 
 def _history(message: Raws, where: str, notes: Notes) -> tuple[ToolCall, ...] | Fault:
     raw = message.get("tool_calls")
-    if raw is None or bytes(raw) == b"null":
+    if raw is None or is_null(raw):
         return _legacy_history(message, where, notes)
     try:
         calls = _calls.decode(raw)
@@ -203,7 +212,7 @@ def _history(message: Raws, where: str, notes: Notes) -> tuple[ToolCall, ...] | 
 
 def _legacy_history(message: Raws, where: str, notes: Notes) -> tuple[ToolCall, ...] | Fault:
     raw = message.get("function_call")
-    if raw is None or bytes(raw) == b"null":
+    if raw is None or is_null(raw):
         return ()
     try:
         function = _function.decode(raw)
@@ -221,13 +230,14 @@ def _call(call_id: str, function: _Function, notes: Notes) -> ToolCall:
 
 def _note_others(message: Raws, notes: Notes) -> None:
     for name, raw in message.items():
-        if name in _KNOWN and (name == "content" or bytes(raw) != b"null"):
-            continue
-        notes.add("nulls:dropped" if bytes(raw) == b"null" else _NOTED.get(name, "message-fields:dropped"))
+        if is_null(raw) and name != "content":
+            notes.add("nulls:dropped")
+        elif name not in _KNOWN:
+            notes.add(_NOTED.get(name, "message-fields:dropped"))
 
 
 def _text(fields: Raws, name: str) -> str | None:
     raw = fields.get(name)
-    if raw is None or not bytes(raw).startswith(b'"'):
+    if raw is None or first(raw) != b'"':
         return None
     return _string.decode(raw)

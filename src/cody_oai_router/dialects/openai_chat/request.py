@@ -10,7 +10,15 @@ from typing import Final, TypeVar
 import msgspec
 
 from cody_oai_router.conversation import Prompt, Tool
-from cody_oai_router.dialects.openai_chat.messages import Notes, Raws, invalid_type, read_call_history, read_turns
+from cody_oai_router.dialects.openai_chat.messages import (
+    Notes,
+    Raws,
+    chosen_name,
+    first,
+    invalid_type,
+    is_null,
+    read_turns,
+)
 from cody_oai_router.faults import Fault
 from cody_oai_router.notes import DROPPED_FIELDS, UNKNOWN_FIELD
 
@@ -62,12 +70,14 @@ def _not_json(body: bytes | bytearray, error: Exception) -> Fault:
         return Fault(kind="bad_request", message="The body is empty; send a JSON object with `model` and `messages`.")
     if isinstance(error, msgspec.ValidationError):
         return Fault(kind="bad_request", message="The body must be a JSON object with `model` and `messages`.")
-    reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error).removeprefix("JSON is malformed: ")
+    reason = (
+        "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error).removeprefix("JSON is malformed: ")
+    )
     return Fault(kind="bad_request", message=f"The body is not valid JSON: {reason}.", code="invalid_json")
 
 
 def _without_nulls(fields: Raws, notes: Notes) -> Raws:
-    kept = {name: raw for name, raw in fields.items() if bytes(raw) != b"null"}
+    kept = {name: raw for name, raw in fields.items() if not is_null(raw)}
     if len(kept) != len(fields):
         notes.add("nulls:dropped")
     return kept
@@ -103,10 +113,14 @@ def _refuse(fields: Raws) -> None:
         raise _invalid("logprobs", "No upstream gives log probabilities; leave `logprobs` out.", "unsupported_value")
     modalities = _field(fields, "modalities", list[str])
     if modalities is not None and modalities != ["text"]:
-        raise _invalid("modalities", 'Text is the only modality here; send ["text"] or leave it out.', "unsupported_value")
+        raise _invalid(
+            "modalities", 'Text is the only modality here; send ["text"] or leave it out.', "unsupported_value"
+        )
     choices = _field(fields, "n", int)
     if choices is not None and choices < 1:
-        raise _invalid("n", f"Invalid 'n': expected a value >= 1, but got {choices} instead.", "integer_below_min_value")
+        raise _invalid(
+            "n", f"Invalid 'n': expected a value >= 1, but got {choices} instead.", "integer_below_min_value"
+        )
     if choices is not None and choices > 1:
         raise _invalid("n", "Only one choice can be given; leave `n` out or send 1.", "unsupported_value")
 
@@ -121,7 +135,9 @@ def _messages(fields: Raws) -> list[Raws]:
     except msgspec.DecodeError:
         raise _Refused(invalid_type("messages", "an array of objects", raw)) from None
     if not messages:
-        message = "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
+        message = (
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
+        )
         raise _invalid("messages", message, "empty_array")
     return messages
 
@@ -149,7 +165,9 @@ def _number(fields: Raws, name: str, most: int) -> float | None:
         word = "below minimum" if value < 0 else "above maximum"
         bound = ">= 0" if value < 0 else f"<= {most}"
         message = f"Invalid '{name}': decimal {word} value. Expected a value {bound}, but got {value:g} instead."
-        raise _invalid(name, message, f"decimal_{word.replace(' ', '_').replace('minimum', 'min').replace('maximum', 'max')}_value")
+        raise _invalid(
+            name, message, f"decimal_{word.replace(' ', '_').replace('minimum', 'min').replace('maximum', 'max')}_value"
+        )
     return value
 
 
@@ -165,7 +183,9 @@ def _stop(fields: Raws, notes: Notes) -> tuple[str, ...]:
         notes.add("stop:listed")
         return (stop,)
     if len(stop) > MAX_STOPS:
-        message = f"Invalid 'stop': array too long. Expected an array with maximum length {MAX_STOPS}, but got {len(stop)}."
+        message = (
+            f"Invalid 'stop': array too long. Expected an array with maximum length {MAX_STOPS}, but got {len(stop)}."
+        )
         raise _invalid("stop", message, "array_above_max_length")
     return tuple(stop)
 
@@ -237,9 +257,9 @@ def _chosen(tools: tuple[Tool, ...], fields: Raws, notes: Notes) -> tuple[Tool, 
     if bytes(choice) == b'"none"':
         notes.add("tools:withheld")
         return ()
-    if bytes(choice).startswith(b'"'):
+    if first(choice) == b'"':
         return tools
-    named = read_call_history(choice)
+    named = chosen_name(choice)
     kept = tuple(tool for tool in tools if tool.name == named)
     if not kept:
         raise _invalid("tool_choice", "Invalid 'tool_choice': it names no tool of this request.", "invalid_value")
@@ -258,7 +278,7 @@ def _inner(fields: Raws, name: str, kind: type[T], where: str) -> T | None:
 
 def _present(fields: Raws, name: str) -> msgspec.Raw | None:
     raw = fields.get(name)
-    return None if raw is None or bytes(raw) == b"null" else raw
+    return None if is_null(raw) else raw
 
 
 def _typed(raw: msgspec.Raw | None, kind: type[T], where: str) -> T | None:
@@ -267,7 +287,9 @@ def _typed(raw: msgspec.Raw | None, kind: type[T], where: str) -> T | None:
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.DecodeError:
-        raise _Refused(invalid_type(where, _WORDS.get(kind, "an object" if "dict" in str(kind) else "an array"), raw)) from None
+        raise _Refused(
+            invalid_type(where, _WORDS.get(kind, "an object" if "dict" in str(kind) else "an array"), raw)
+        ) from None
 
 
 def _invalid(param: str, message: str, code: str) -> _Refused:

@@ -1,0 +1,259 @@
+"""Model names: what the instance offers, and which of it a client means.
+
+Sources: `/.api/llm/models` (references only) and `/.api/modelconfig/supported-models.json` (abilities and limits);
+either may be missing, empty or null (contract §6). Order of resolution: contract §6.3. The LLM API wants full
+references (`provider::apiVersion::modelId`), clients want the short names that they know.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Final, Literal
+
+import msgspec
+
+from cody_oai_router.conversation import ListedModel
+
+# How a name was found. "exact" is a full reference; "unlisted" passes unchanged, as nothing is known of the instance's
+# models.
+How = Literal["exact", "alias", "name", "family", "default", "unlisted"]
+
+NEAREST: Final = 3
+
+_DATE: Final = re.compile(r"-(20\d{6}|20\d\d-\d\d-\d\d)$")
+_THINKING: Final = re.compile(r"^(.*?)-thinking(-latest)?$")
+_REASONING_NAME: Final = re.compile(r"thinking|^o\d|^gpt-5|reason|deepseek-r\d")
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """One model of the instance. `abilities` is empty where only its reference is known; limits are in tokens."""
+
+    ref: str
+    name: str = ""
+    created: int = 0
+    abilities: frozenset[str] = frozenset()
+    deprecated: bool = False
+    max_output: int | None = None
+
+    @property
+    def provider(self) -> str:
+        """The first part of the reference."""
+        return self.ref.partition("::")[0]
+
+    @property
+    def id(self) -> str:
+        """The last part of the reference: the short name that clients use."""
+        return self.ref.rpartition("::")[2]
+
+    @property
+    def reasons(self) -> bool:
+        """Whether it thinks before it answers; told by its abilities, else by its name."""
+        return "reasoning" in self.abilities or bool(_REASONING_NAME.search(self.id.lower()))
+
+    @property
+    def chats(self) -> bool:
+        """Whether it can be talked to; one whose abilities nobody knows is given the benefit of the doubt."""
+        return not self.abilities or "chat" in self.abilities
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """A name that was found: the reference to ask for, how it was found, and what is known of the model."""
+
+    ref: str
+    how: How
+    model: Model | None = None
+    reasoning_chosen: bool = False
+
+
+class Catalogue:
+    """The models of one instance, and the user's own names for them."""
+
+    def __init__(self, models: Sequence[Model], *, aliases: Mapping[str, str], default: str | None) -> None:
+        self.models = tuple(models)
+        self._aliases = aliases
+        self._default = default
+        self._by_ref = {model.ref: model for model in self.models}
+        self._chat = sorted((model for model in self.models if model.chats), key=lambda model: model.deprecated)
+
+    def resolve(self, name: str, *, reasoning: bool = False) -> Resolved | None:
+        """Finds the model that a client means by `name`; nothing where there is none (and no default)."""
+        name = name.removeprefix("models/")
+        found = self._direct(name) if name else None
+        if found is None and self._default:
+            direct = self._direct(self._default) or Resolved(self._default, "default")
+            return msgspec.structs.replace(direct, how="default")
+        if found is None or not reasoning or found.how == "exact" or found.model is None:
+            return found
+        sibling = self._thinking_sibling(found.model)
+        return Resolved(sibling.ref, found.how, sibling, reasoning_chosen=True) if sibling else found
+
+    def nearest(self, name: str) -> list[str]:
+        """Gives the three short names that look most like `name`."""
+        wanted = normalised(name)
+        ids = dict.fromkeys(model.id for model in self._chat)
+        ranked = sorted(ids, key=lambda model_id: -SequenceMatcher(None, wanted, normalised(model_id)).ratio())
+        return ranked[:NEAREST]
+
+    def listed(self) -> list[ListedModel]:
+        """Lists what can be asked for: the user's own names, short ids, then full references."""
+        chat = [model for model in self.models if model.chats]
+        rows = {alias: ListedModel(alias, self._owner(ref)) for alias, ref in self._aliases.items()}
+        for model in chat:
+            rows.setdefault(model.id, ListedModel(model.id, model.provider, model.created))
+        for model in chat:
+            rows.setdefault(model.ref, ListedModel(model.ref, model.provider, model.created))
+        return list(rows.values())
+
+    def _owner(self, name: str) -> str:
+        model = self._by_ref.get(name)
+        return model.provider if model else "router"
+
+    def _direct(self, name: str) -> Resolved | None:
+        if name in self._by_ref:
+            return Resolved(name, "exact", self._by_ref[name])
+        if name in self._aliases:
+            return self._aliased(self._aliases[name])
+        if not self.models:
+            return Resolved(name, "unlisted")
+        model = self._named(name)
+        if model is not None:
+            return Resolved(model.ref, "name", model)
+        model = self._family(name)
+        return Resolved(model.ref, "family", model) if model else None
+
+    def _aliased(self, target: str) -> Resolved:
+        """Follows an alias one step; a target that the listing does not have is believed, since the user wrote it."""
+        model = self._by_ref.get(target) or self._named(target)
+        return Resolved(model.ref if model else target, "alias", model)
+
+    def _named(self, name: str) -> Model | None:
+        if "/" in name:
+            provider, _, rest = name.partition("/")
+            within = [model for model in self._chat if model.provider == provider]
+            return _first_match(within, rest) or _first_match(self._chat, name)
+        return _first_match(self._chat, name)
+
+    def _family(self, name: str) -> Model | None:
+        """Gives the model whose name begins most like `name`; the first word at least must be the same."""
+        wanted = normalised(name.rpartition("/")[2])
+        kin = [model for model in self._chat if _first_word(normalised(model.id)) == _first_word(wanted)]
+        thinking = "thinking" in wanted
+
+        def likeness(model: Model) -> tuple[bool, bool, int]:
+            name = normalised(model.id)
+            return (not model.deprecated, ("thinking" in name) == thinking, _common(name, wanted))
+
+        return max(kin, key=likeness, default=None)
+
+    def _thinking_sibling(self, model: Model) -> Model | None:
+        """Finds the variant of a model that thinks: `claude-sonnet-4-thinking-latest` of `claude-sonnet-4-latest`."""
+        base = normalised(model.id)
+        for other in self._chat:
+            match = _THINKING.match(other.id)
+            if match and other.provider == model.provider and normalised(match[1]) == base:
+                return other
+        return None
+
+
+def read_listing(body: bytes) -> list[Model] | None:
+    """Reads `/.api/llm/models`; nothing where it is no listing, an empty list where the instance lists nothing."""
+    try:
+        listing = _listing(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    rows = listing.data or []
+    return [Model(ref=row.id, created=int(row.created or 0)) for row in rows if row.id]
+
+
+def read_supported(body: bytes) -> list[Model] | None:
+    """Reads `supported-models.json`; its parts may be null (contract §6.2). Limits are the enterprise tier's."""
+    try:
+        supported = _supported(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return [_model(row) for row in supported.models or () if row.modelRef]
+
+
+def merged(listing: list[Model] | None, supported: list[Model] | None) -> list[Model] | None:
+    """Puts what both sources say together; the listing decides what there is, where there is one."""
+    if not listing:
+        return supported or listing
+    known = {model.ref: model for model in supported or ()}
+    return [msgspec.structs.replace(known.get(row.ref, row), created=row.created) for row in listing]
+
+
+def normalised(name: str) -> str:
+    """Gives the name without what differs between catalogues: case, dots, `-latest` and dates (contract §6.3)."""
+    plain = name.lower().replace(".", "-").replace("_", "-").removeprefix("models/")
+    return _DATE.sub("", plain.removesuffix("-latest"))
+
+
+def _first_match(models: Iterable[Model], name: str) -> Model | None:
+    """Goes through the models by exact id, provider's name, then normalised id; not deprecated and not thinking first."""
+    rows = sorted(models, key=lambda model: (model.deprecated, model.reasons))
+    wanted = normalised(name)
+    found = [model for model in rows if model.id == name] or [model for model in rows if model.name == name]
+    found = found or [model for model in rows if wanted in (normalised(model.id), normalised(model.name))]
+    return found[0] if found else None
+
+
+def _first_word(name: str) -> str:
+    return re.split(r"[-:/]", name, maxsplit=1)[0]
+
+
+def _common(one: str, other: str) -> int:
+    length = 0
+    for mine, theirs in zip(one, other, strict=False):
+        if mine != theirs:
+            break
+        length += 1
+    return length
+
+
+class _Row(msgspec.Struct):
+    id: str = ""
+    created: float | None = None
+
+
+class _Listing(msgspec.Struct):
+    data: list[_Row] | None
+
+
+class _Window(msgspec.Struct):
+    maxOutputTokens: int | None = None  # noqa: N815 - the wire's own name
+
+
+class _Tier(msgspec.Struct):
+    contextWindow: _Window | None = None  # noqa: N815 - the wire's own name
+
+
+class _Tiers(msgspec.Struct):
+    enterprise: _Tier | None = None
+
+
+class _Supported(msgspec.Struct):
+    modelRef: str = ""  # noqa: N815 - the wire's own name
+    modelName: str = ""  # noqa: N815 - the wire's own name
+    capabilities: list[str] | None = None
+    status: str = ""
+    modelConfigAllTiers: _Tiers | None = None  # noqa: N815 - the wire's own name
+
+
+class _SupportedModels(msgspec.Struct):
+    models: list[_Supported] | None
+
+
+_listing = msgspec.json.Decoder(_Listing).decode
+_supported = msgspec.json.Decoder(_SupportedModels).decode
+
+
+def _model(row: _Supported) -> Model:
+    tier = row.modelConfigAllTiers.enterprise if row.modelConfigAllTiers else None
+    window = tier.contextWindow if tier else None
+    return Model(
+        ref=row.modelRef,
+        name=row.modelName,
+        abilities=frozenset(row.capabilities or ()),
+        deprecated=row.status == "deprecated",
+        max_output=window.maxOutputTokens if window and window.maxOutputTokens else None,
+    )

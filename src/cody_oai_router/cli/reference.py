@@ -1,0 +1,106 @@
+"""What is written from the table of variables: `--help`, `.env.example` and `docs/configuration.md`.
+
+`python -m cody_oai_router.cli.reference` writes the files into the working directory, which is the project's.
+"""
+
+import textwrap
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+from cody_oai_router.variables import VARIABLES, Variable
+
+_WIDTH: Final = 100
+# Left uncommented in the example: whoever copies it has to fill these in.
+_TO_FILL_IN: Final = ("SOURCEGRAPH_BASE_URL", "SOURCEGRAPH_API_TOKEN")
+
+_EXAMPLE_HEAD: Final = """\
+# Settings of Cody OAI Router. Copy this file to .env and fill in the first two; save it as UTF-8.
+# An empty value means unset. The environment wins over this file. docs/configuration.md says more.
+"""
+
+_PAGE_HEAD: Final = """\
+# Configuration
+
+This page is written from the table in `src/cody_oai_router/variables.py` by `make env-example`.
+
+## Where settings come from
+
+The first source that sets a variable wins:
+
+1. flags (`--port`, `--host`, `--base-url`, `--log-format`), never for secrets;
+2. the environment;
+3. `.env` beside the executable (binaries only);
+4. `.env` in your configuration folder: `~/.config/cody-oai-router/` on Linux (or under `$XDG_CONFIG_HOME`),
+   `~/Library/Application Support/cody-oai-router/` on macOS, `%APPDATA%\\cody-oai-router\\` on Windows;
+5. `.env` in the working directory (not for binaries);
+6. the default.
+
+An empty value means unset. A `.env` is UTF-8 text of lines `NAME=value`; quotes and a leading `export` are allowed,
+`$NAME` is not expanded. Start-up says which source set what, and refuses (exit code 2) what it cannot use, one line
+each.
+
+The order is also one of trust. A variable marked *steers* decides where your token travels or who may use it, and is
+never taken from a less trusted source than the token, or than extra headers, which may hold credentials: a `.env` in a
+repository that you cloned cannot send the token of your environment to another address. The router then refuses to
+start and names both. For the same reason a `.env` in the working directory may not name files to read secrets from.
+
+Durations are in seconds (`2.5`), sizes in bytes or with a suffix (`64KB`, `64MB`).
+"""
+
+
+def variables_help() -> str:
+    """The table as `--help` shows it."""
+    lines = ["variables, from the environment or a .env file (secrets are never flags):"]
+    for variable in VARIABLES:
+        text = variable.help + (f" [{variable.default}]" if variable.default else "")
+        lines.append(f"  {variable.name}")
+        lines.extend(textwrap.wrap(text, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6))
+    return "\n".join(lines)
+
+
+def env_example() -> str:
+    """The text of `.env.example`."""
+    parts = [_EXAMPLE_HEAD]
+    for group, variables in groupby(VARIABLES, key=lambda variable: variable.group):
+        parts.append(f"\n# ---- {group} ----\n")
+        parts.extend(f"\n{_example(variable)}" for variable in variables)
+    return "".join(parts)
+
+
+def _example(variable: Variable) -> str:
+    comment = "".join(f"# {line}\n" for line in textwrap.wrap(variable.help, _WIDTH))
+    if variable.name in _TO_FILL_IN:
+        return f"{comment}{variable.name}=\n"
+    return f"{comment}# {variable.name}={variable.default}\n"
+
+
+def configuration_page() -> str:
+    """The text of `docs/configuration.md`."""
+    return _PAGE_HEAD + "".join(_tables())
+
+
+def _tables() -> Iterator[str]:
+    for group, variables in groupby(VARIABLES, key=lambda variable: variable.group):
+        yield f"\n## {group}\n\n| variable | default | meaning |\n|---|---|---|\n"
+        yield from map(_row, variables)
+
+
+def _row(variable: Variable) -> str:
+    name = " or ".join(f"`{spelling}`" for spelling in (variable.name, *variable.spellings))
+    flag = f", `{variable.flag}`" if variable.flag else ""
+    default = " ".join(filter(None, (f"`{variable.default}`", variable.unit))) if variable.default else "-"
+    marks = [mark for mark, holds in (("secret", variable.secret), ("steers", variable.steers)) if holds]
+    meaning = " ".join([variable.help, *([f"*{', '.join(marks)}*"] if marks else [])]).replace("|", "\\|")
+    return f"| {name}{flag} | {default} | {meaning} |\n"
+
+
+def write_files(project: Path) -> None:
+    """Write the generated files of the project."""
+    (project / ".env.example").write_text(env_example(), encoding="utf-8", newline="\n")
+    (project / "docs" / "configuration.md").write_text(configuration_page(), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    write_files(Path.cwd())

@@ -1,0 +1,170 @@
+"""The process around the router: event loop, signals, limits of the system, the log, and what a failed start is called.
+
+Strategy: the router itself is one coroutine function (`Router`) that listens, calls `ready`, waits for `stop` and gives
+its running answers their grace period. Everything that belongs to a process and not to a router is here.
+"""
+
+import asyncio
+import errno
+import gc
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
+from typing import Final, Protocol
+
+import msgspec
+
+from cody_oai_router.addresses import Upstream
+from cody_oai_router.cli.console import complain
+from cody_oai_router.cli.greeting import greeting
+from cody_oai_router.credentials import Secret
+from cody_oai_router.settings import Settings
+from cody_oai_router.shell.log import Log, Redactor, raw_output
+
+# Files that are open besides connections: the listeners, the loop's own, the log.
+_OTHER_FILES: Final = 64
+_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGBREAK")
+_TAKEN: Final = {errno.EADDRINUSE, *({errno.EACCES} if sys.platform == "win32" else ())}
+
+Ready = Callable[[Sequence[tuple[str, int]]], None]
+Simulated = Callable[[], AbstractAsyncContextManager[Upstream]]
+
+
+class Router(Protocol):
+    """The router: listens and calls `ready` with its addresses, then serves until `stop`, then lets answers finish.
+
+    Raises OSError where it cannot listen.
+    """
+
+    async def __call__(self, settings: Settings, log: Log, *, demo: bool, ready: Ready, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set."""
+        ...
+
+
+def run_router(
+    settings: Settings,
+    *,
+    warnings: Sequence[str] = (),
+    router: Router | None = None,
+    simulated: Simulated | None = None,
+) -> int:
+    """Run a router until it is asked to stop and return the exit code; `simulated` is the demo's Sourcegraph."""
+    _protect_memory()
+    _allow_open_files(settings.limits.connections + settings.limits.upstream_connections + _OTHER_FILES)
+    output, encoding = raw_output(sys.stdout)
+    log = Log(output, encoding=encoding, form=settings.log_format, redactor=Redactor(secrets_of(settings)))
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_run(router or _the_router(), settings, log, warnings, simulated))
+    except asyncio.CancelledError:
+        return 0  # asked twice to stop
+    except OSError as error:
+        complain([log.redact(_explain(error, settings))])
+        return 1
+    except Exception:  # noqa: BLE001 - a bug: the last place that can say something about it
+        complain(log.redact(traceback.format_exc()).splitlines())
+        return 1
+    finally:
+        log.close()
+    return 0
+
+
+def _the_router() -> Router:
+    from cody_oai_router.shell.router import run  # noqa: PLC0415 - not needed where a test brings its own
+
+    return run
+
+
+def secrets_of(settings: Settings) -> Iterable[Secret]:
+    """Everything that must never be shown."""
+    yield settings.token
+    if settings.api_key:
+        yield settings.api_key
+    for _, value in settings.extra_headers:
+        yield value
+    if settings.proxy and settings.proxy.credentials:
+        yield settings.proxy.credentials
+        yield Secret(settings.proxy.credentials.reveal().partition(":")[2])
+
+
+async def _run(
+    router: Router, settings: Settings, log: Log, warnings: Sequence[str], simulated: Simulated | None
+) -> None:
+    stop = asyncio.Event()
+    _on_signals(partial(_stop, stop, settings, log, asyncio.current_task()))
+
+    def ready(addresses: Sequence[tuple[str, int]]) -> None:
+        for line in (*greeting(settings, addresses, demo=simulated is not None), *warnings):
+            log.say(line)
+        # What start-up made stays for ever: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+
+    if simulated is None:
+        await router(settings, log, demo=False, ready=ready, stop=stop)
+        return
+    async with simulated() as upstream:
+        await router(msgspec.structs.replace(settings, upstream=upstream), log, demo=True, ready=ready, stop=stop)
+
+
+def _stop(stop: asyncio.Event, settings: Settings, log: Log, task: asyncio.Task[None] | None) -> None:
+    if stop.is_set() and task is not None:
+        task.cancel()
+        return
+    log.say(f"Stopping; running answers get {settings.timeouts.shutdown_grace:g} s. Once more stops at once.")
+    stop.set()
+
+
+def _on_signals(act: Callable[[], None]) -> None:
+    """Have the running loop call `act` on each signal that asks a process to end."""
+    loop = asyncio.get_running_loop()
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        if number is None:
+            continue
+        try:
+            loop.add_signal_handler(number, act)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(act))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - not there on Windows
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _protect_memory() -> None:
+    """Have no core dump written where the system lets us say so: it would hold the token and prompts."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415 - not there on Windows
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise the limit of open files as far as `wanted` and the system allow: macOS begins with 256."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415 - not there on Windows
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _explain(error: OSError, settings: Settings) -> str:
+    """Why the router cannot listen, and what to do."""
+    other = "choose another one: PORT=3001 (or --port 3001)"
+    if error.errno in _TAKEN:
+        return f"Port {settings.port} is already in use: stop the other program, or {other}."
+    if error.errno == errno.EACCES:
+        return f"Port {settings.port} needs rights that this user does not have: {other}."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"ROUTER_HOST: {' or '.join(settings.hosts)} is not an address of this machine."
+    return f"The router cannot start: {error.strerror or error}."

@@ -1,0 +1,47 @@
+"""`cody-oai-router serve`: the router in front of the user's Sourcegraph."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cody_oai_router.cli.console import complain
+from cody_oai_router.cli.demo import demo_from
+from cody_oai_router.cli.running import Router, run_router
+from cody_oai_router.cli.sources import Sources, find_sources, read_named_file, this_machine, user_file
+from cody_oai_router.settings import Refusal, Settings, read_settings
+
+
+def serve(flags: Mapping[str, str], *, or_demo: bool = False, router: Router | None = None) -> int:
+    """Start the router and return the exit code; `or_demo` starts the demo where no token is configured at all."""
+    machine = this_machine()
+    sources = find_sources(machine, flags)
+    settings = configured(sources)
+    if isinstance(settings, Settings):
+        return run_router(settings, warnings=sources.warnings, router=router)
+    if or_demo and settings.token_missing and not settings.lines:
+        complain([*settings.hints, "No Sourcegraph access token is configured: starting demo mode instead."])
+        return demo_from(sources, router=router)
+    complain(settings.lines)
+    if settings.token_missing:
+        complain([*settings.hints, *_how_to_get_a_token(user_file(machine))])
+    return 2
+
+
+def configured(sources: Sources) -> Settings | Refusal:
+    """The settings that the sources make, or everything that is wrong with the files and with what is in them."""
+    settings = read_settings(sources.found, read_named_file)
+    if not sources.lines:
+        return settings
+    if isinstance(settings, Settings):
+        return Refusal(sources.lines)
+    # A token may well stand in the file that could not be read: to ask for one would mislead.
+    return Refusal((*sources.lines, *settings.lines))
+
+
+def _how_to_get_a_token(file: Path | None) -> list[str]:
+    place = f"in the environment or in {file}" if file else "in the environment"
+    return [
+        "No Sourcegraph access token is configured.",
+        "Get one: in Sourcegraph, open your user settings > Access tokens (/user/settings/tokens on your instance).",
+        f"Put it {place}: SOURCEGRAPH_API_TOKEN=sgp_...",
+        "To try the router without a token: cody-oai-router demo",
+    ]

@@ -1,0 +1,197 @@
+"""Where settings come from on this machine: the environment and `.env` files, found, read and explained.
+
+Strategy: everything that can be wrong with a file (its encoding, its permissions, the hidden `.txt` of Windows) is a
+line for the user, never an exception. What the values mean is decided in the core.
+"""
+
+import io
+import os
+import re
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from dotenv.parser import Binding, parse_stream
+
+from cody_oai_router.notation import Wrong
+from cody_oai_router.reading import File, Place, Source
+from cody_oai_router.variables import BY_NAME
+
+_FOLDER: Final = "cody-oai-router"
+# A bundle of every authority there is has half a megabyte; a `.env` a few lines.
+_LARGEST: Final = 4 * 1024 * 1024
+_HIDDEN: Final = Wrong("not found, but .env.txt is there: rename it (Windows hides the ending .txt)")
+_OURS: Final = re.compile(r"SRC_HEADER_.+")
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """What was found: sources in their order of precedence, lines that refuse the start, and lines that only warn."""
+
+    found: tuple[Source, ...]
+    lines: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides where files are looked for; `executable` is set in a frozen build alone."""
+
+    environ: Mapping[str, str]
+    platform: str
+    working: Path
+    home: Path | None
+    executable: Path | None
+
+
+def this_machine() -> Machine:
+    """The machine as this process sees it."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = None
+    frozen = bool(getattr(sys, "frozen", False))
+    return Machine(
+        environ=dict(os.environ),
+        platform=sys.platform,
+        working=Path.cwd(),
+        home=home,
+        executable=Path(sys.executable) if frozen else None,
+    )
+
+
+def user_file(machine: Machine) -> Path | None:
+    """The `.env` in the platform's folder for a user's configuration."""
+    folder = _user_folder(machine)
+    return folder / _FOLDER / ".env" if folder else None
+
+
+def _user_folder(machine: Machine) -> Path | None:
+    if machine.platform == "win32":
+        roaming = machine.environ.get("APPDATA", "")
+        return Path(roaming) if roaming else machine.home and machine.home / "AppData" / "Roaming"
+    if machine.platform == "darwin":
+        return machine.home and machine.home / "Library" / "Application Support"
+    # The XDG specification: a relative path is invalid and ignored.
+    configured = Path(machine.environ.get("XDG_CONFIG_HOME", ""))
+    return configured if configured.is_absolute() else machine.home and machine.home / ".config"
+
+
+def env_files(machine: Machine) -> list[tuple[Place, Path]]:
+    """The `.env` files to look for, in their order of precedence."""
+    files: list[tuple[Place, Path]] = []
+    if machine.executable:
+        files.append(("beside", machine.executable.parent / ".env"))
+    user = user_file(machine)
+    if user:
+        files.append(("user", user))
+    working = machine.working / ".env"
+    # A binary may be started anywhere; whoever runs Python in a folder has chosen the folder.
+    if not machine.executable and working != user:
+        files.append(("directory", working))
+    return files
+
+
+def find_sources(machine: Machine, flags: Mapping[str, str]) -> Sources:
+    """Every source of settings on this machine, after the flags."""
+    found = [Source("flags", "the command line", flags), Source("environment", "the environment", machine.environ)]
+    lines: list[str] = []
+    warnings: list[str] = []
+    for place, path in env_files(machine):
+        values = read_env_file(path)
+        if isinstance(values, Wrong):
+            lines.append(f"{path}: {values.why}.")
+        elif values is not None:
+            found.append(Source(place, str(path), values))
+            warnings.extend(_exposed(path, values))
+    return Sources(tuple(found), tuple(lines), tuple(warnings))
+
+
+def _exposed(path: Path, values: Mapping[str, str]) -> list[str]:
+    secret = any(values[name] and name in BY_NAME and BY_NAME[name].secret for name in values)
+    if os.name != "posix" or not secret or not _mode(path) & stat.S_IROTH:
+        return []
+    return [f"WARNING: {path} holds a secret and every user of this machine can read it: chmod 600 '{path}'"]
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0
+
+
+def read_env_file(path: Path) -> Mapping[str, str] | Wrong | None:
+    """The variables of a `.env`, `None` where there is none, or why it cannot be used."""
+    data = _read(path)
+    if data is None:
+        hidden = path.with_name(".env.txt")
+        return _HIDDEN if _there(hidden) else None
+    text = data if isinstance(data, Wrong) else _decode(data)
+    return text if isinstance(text, Wrong) else _parse(text)
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _read(path: Path) -> bytes | Wrong | None:
+    """The bytes of a file, `None` where there is none, or why it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if path.is_dir():
+            return Wrong("cannot be read, because it is a folder")
+        return Wrong(f"cannot be read ({error.strerror or error})")
+    return data if len(data) <= _LARGEST else Wrong("is larger than any file of settings")
+
+
+def _decode(data: bytes) -> str | Wrong:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data:
+        return Wrong("is not UTF-8 but looks like UTF-16: save it again as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return Wrong(f"line {line} is not UTF-8: save the file again as UTF-8")
+
+
+def _parse(text: str) -> dict[str, str] | Wrong:
+    values: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error or (binding.value is None and _ours(binding.key)):
+            return Wrong(f"line {_line(binding)} cannot be read: write NAME=value, and close every quotation mark")
+        if binding.key is not None and binding.value is not None:
+            values[binding.key] = binding.value
+    return values
+
+
+def _ours(name: str | None) -> bool:
+    return name is not None and (name in BY_NAME or _OURS.fullmatch(name) is not None)
+
+
+def _line(binding: Binding) -> int:
+    """The number of a binding's line: the parser counts from the blank lines before it."""
+    text = binding.original.string
+    blank = text[: len(text) - len(text.lstrip())]
+    return binding.original.line + len(re.findall(r"\r\n|\n|\r", blank))
+
+
+def read_named_file(name: str) -> File | Wrong:
+    """A file that a variable names."""
+    try:
+        path = Path(name).expanduser().absolute()
+        data = _read(path)
+    except (RuntimeError, ValueError):
+        return Wrong("it does not name a file")
+    if data is None:
+        return Wrong(f"there is no file {path}")
+    text = data if isinstance(data, Wrong) else _decode(data)
+    return Wrong(f"{path} {text.why}") if isinstance(text, Wrong) else File(str(path), text)

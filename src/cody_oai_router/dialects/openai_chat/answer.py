@@ -1,0 +1,200 @@
+"""Writes answers as OpenAI's chat API does: streamed chunks, whole completions, model lists, errors.
+
+Strategy: what every chunk of a stream has in common is encoded once, so that a piece of text costs one JSON string and two
+concatenations. Shapes: `CreateChatCompletionStreamResponse`, `CreateChatCompletionResponse`, `ListModelsResponse` and
+`ErrorResponse` of OpenAI's own description.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, assert_never
+
+import msgspec
+
+from cody_oai_router.conversation import ListedModel, Prompt, Reply, Stamp, ToolCall
+from cody_oai_router.events import (
+    Adapted,
+    CallArguments,
+    CallStart,
+    Event,
+    Failed,
+    Reasoning,
+    Stop,
+    StopReason,
+    Text,
+    Usage,
+)
+from cody_oai_router.faults import Fault, Kind
+from cody_oai_router.sse import write_comment, write_data
+
+DONE: Final = write_data(b"[DONE]")
+
+_encode = msgspec.json.Encoder().encode
+
+# OpenAI's words for its errors: (type, code). The official SDKs choose the exception by the status.
+_ERRORS: Final[dict[Kind, tuple[str, str | None]]] = {
+    "bad_request": ("invalid_request_error", None),
+    "unauthenticated": ("invalid_request_error", "invalid_api_key"),
+    "forbidden": ("request_forbidden", "forbidden"),
+    "not_found": ("invalid_request_error", "unknown_url"),
+    "model_not_found": ("invalid_request_error", "model_not_found"),
+    "method_not_allowed": ("invalid_request_error", "method_not_supported"),
+    "request_timeout": ("invalid_request_error", "request_timeout"),
+    "too_large": ("invalid_request_error", "request_too_large"),
+    "unprocessable": ("invalid_request_error", "unprocessable"),
+    "rate_limited": ("requests", "rate_limit_exceeded"),
+    "internal": ("server_error", "internal_error"),
+    "bad_gateway": ("server_error", "bad_gateway"),
+    "unavailable": ("server_error", "unavailable"),
+    "timed_out": ("server_error", "timeout"),
+}
+
+
+class Writer:
+    """Writes the events of one answer as chunks; keeps only whether the first chunk is out and what the end must say."""
+
+    __slots__ = ("_adapted", "_begun", "_head", "_legacy", "_stamp", "_tail", "_usage", "_wants_usage")
+
+    def __init__(self, stamp: Stamp, prompt: Prompt) -> None:
+        usage = b',"usage":null' if prompt.include_usage else b""
+        self._stamp = stamp
+        self._head = b"data: " + _opening(stamp, "chat.completion.chunk") + b',"choices":[{"index":0,"delta":'
+        self._tail = b',"logprobs":null,"finish_reason":null}]' + usage + b"}\n\n"
+        self._wants_usage = prompt.include_usage
+        self._legacy = prompt.legacy_functions
+        self._begun = False
+        self._usage: Usage | None = None
+        self._adapted: list[str] = []
+
+    def write(self, events: Iterable[Event]) -> bytes:
+        """Writes a batch of events; gives bytes for one write to the client, empty where nothing is to be said yet."""
+        return b"".join([self._event(event) for event in events])
+
+    def finish(self) -> bytes:
+        """Writes the end of a complete answer: usage where it was asked for, late notes, `[DONE]`."""
+        usage = b""
+        if self._wants_usage and self._usage is not None:
+            body = b',"choices":[],"usage":' + _encode(_usage(self._usage)) + b"}"
+            usage = write_data(_opening(self._stamp, "chat.completion.chunk") + body)
+        late = write_comment("x-router-adapted: " + ", ".join(self._adapted)) if self._adapted else b""
+        return usage + late + DONE
+
+    def _event(self, event: Event) -> bytes:
+        match event:
+            case Text():
+                return self._delta(b'{"content":' + _encode(event.text) + b"}")
+            case Reasoning():
+                return self._delta(b'{"reasoning_content":' + _encode(event.text) + b"}")
+            case CallStart():
+                return self._call(
+                    event.index, {"name": event.name, "arguments": ""}, event.id or self._call_id(event.index)
+                )
+            case CallArguments():
+                return self._call(event.index, {"arguments": event.text}, None)
+            case Stop():
+                return self._stop(event.reason)
+            case Usage():
+                self._usage = event
+                return b""
+            case Adapted():
+                self._adapted.append(event.note)
+                return b""
+            case Failed():
+                return write_data(write_fault(event.fault))
+            case _:
+                assert_never(event)
+
+    def _delta(self, delta: bytes) -> bytes:
+        if self._begun:
+            return self._head + delta + self._tail
+        return self._opening_chunk() + self._head + delta + self._tail
+
+    def _opening_chunk(self) -> bytes:
+        """Writes the chunk that names the role, as OpenAI's first chunk does."""
+        if self._begun:
+            return b""
+        self._begun = True
+        return self._head + b'{"role":"assistant","content":"","refusal":null}' + self._tail
+
+    def _call(self, index: int, function: dict[str, str], call_id: str | None) -> bytes:
+        if self._legacy:
+            return self._delta(_encode({"function_call": function})) if index == 0 else b""
+        call: dict[str, Any] = {"index": index}
+        if call_id is not None:
+            call |= {"id": call_id, "type": "function"}
+        return self._delta(_encode({"tool_calls": [call | {"function": function}]}))
+
+    def _call_id(self, index: int) -> str:
+        return f"call_{self._stamp.id}_{index}"
+
+    def _stop(self, reason: StopReason) -> bytes:
+        word = _stop_word(reason, legacy=self._legacy).encode()
+        tail = self._tail.replace(b'"finish_reason":null', b'"finish_reason":"' + word + b'"')
+        return self._opening_chunk() + self._head + b"{}" + tail
+
+
+def write_reply(reply: Reply, stamp: Stamp, prompt: Prompt) -> bytes:
+    """Writes a whole completion."""
+    message: dict[str, Any] = {"role": "assistant", "content": reply.text if reply.text or not reply.calls else None}
+    message["refusal"] = None
+    if reply.reasoning:
+        message["reasoning_content"] = reply.reasoning
+    if reply.calls:
+        calls = [_written(call, f"call_{stamp.id}_{index}") for index, call in enumerate(reply.calls)]
+        message |= {"function_call": calls[0]["function"]} if prompt.legacy_functions else {"tool_calls": calls}
+    word = _stop_word(reply.stop, legacy=prompt.legacy_functions)
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": word}
+    usage = b"" if reply.usage is None else b',"usage":' + _encode(_usage(reply.usage))
+    return _opening(stamp, "chat.completion") + b',"choices":[' + _encode(choice) + b"]" + usage + b"}"
+
+
+def write_models(models: Sequence[ListedModel]) -> bytes:
+    """Writes the answer to `GET /v1/models`."""
+    return _encode({"object": "list", "data": [_model(model) for model in models]})
+
+
+def write_model(model: ListedModel) -> bytes:
+    """Writes the answer to `GET /v1/models/{id}`."""
+    return _encode(_model(model))
+
+
+def write_fault(fault: Fault) -> bytes:
+    """Writes OpenAI's error object; the same object is the data of an error event in mid-stream."""
+    kind, code = _ERRORS[fault.kind]
+    error = {"message": fault.message, "type": kind, "param": fault.param, "code": fault.code or code}
+    return _encode({"error": error})
+
+
+def _opening(stamp: Stamp, kind: str) -> bytes:
+    fields = {"id": f"chatcmpl-{stamp.id}", "object": kind, "created": stamp.created, "model": stamp.model}
+    return _encode(fields)[:-1]
+
+
+def _model(model: ListedModel) -> dict[str, Any]:
+    return {"id": model.id, "object": "model", "created": model.created, "owned_by": model.owned_by}
+
+
+def _written(call: ToolCall, spare_id: str) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id or spare_id, "type": "function", "function": function}
+
+
+def _stop_word(reason: StopReason, *, legacy: bool) -> str:
+    return "function_call" if legacy and reason == "tool_calls" else reason
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    """Gives OpenAI's usage object; Sourcegraph's `credits` and cache writes stay as extra fields."""
+    written: dict[str, Any] = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens or usage.prompt_tokens + usage.completion_tokens,
+    }
+    if usage.cached_tokens is not None:
+        written["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
+        if usage.cache_creation_tokens is not None:
+            written["prompt_tokens_details"]["cache_creation_input_tokens"] = usage.cache_creation_tokens
+    if usage.reasoning_tokens is not None:
+        written["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    if usage.credits is not None:
+        written["credits"] = usage.credits
+    return written

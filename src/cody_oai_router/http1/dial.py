@@ -1,0 +1,89 @@
+"""A connected socket: names are resolved, and several addresses are raced (RFC 8305).
+
+uvloop's create_connection tries one address after the other, so that one dead IPv6 route costs the whole wait; this race
+is the same on every loop.
+"""
+
+import asyncio
+import itertools
+import socket
+from typing import Final
+
+from cody_oai_router.http1.errors import ConnectFailed
+
+_NEXT_ATTEMPT: Final = 0.25
+"""Seconds before the next address is tried beside the ones that have not answered (RFC 8305 §5)."""
+
+_Address = tuple[int, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+
+
+async def dial(host: str, port: int, whom: str) -> socket.socket:
+    """Connect to the host; `whom` names it in the message of ConnectFailed."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ConnectFailed(f"cannot resolve the name of {whom}: {_reason(error)}") from error
+    addresses = _interleave([(family, address) for family, _, _, _, address in found])
+    try:
+        return await _race(addresses)
+    except OSError as error:
+        raise ConnectFailed(f"cannot connect to {whom}: {_reason(error)}") from error
+
+
+def _interleave(addresses: list[_Address]) -> list[_Address]:
+    first = [entry for entry in addresses if entry[0] == addresses[0][0]]
+    others = [entry for entry in addresses if entry[0] != addresses[0][0]]
+    return [entry for pair in itertools.zip_longest(first, others) for entry in pair if entry is not None]
+
+
+async def _race(addresses: list[_Address]) -> socket.socket:
+    if len(addresses) == 1:
+        return await _connect(*addresses[0])
+    waiting = iter(addresses)
+    attempts: set[asyncio.Task[socket.socket]] = set()
+    problem: OSError = OSError("no address")
+    try:
+        while True:
+            entry = next(waiting, None)
+            if entry is not None:
+                attempts.add(asyncio.create_task(_connect(*entry)))
+            elif not attempts:
+                raise problem
+            timeout = None if entry is None else _NEXT_ATTEMPT
+            done, _ = await asyncio.wait(attempts, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            for attempt in done:
+                error = attempt.exception()
+                if error is None:
+                    attempts.discard(attempt)
+                    return attempt.result()
+                attempts.discard(attempt)
+                problem = error if isinstance(error, OSError) else problem
+    finally:
+        await _drop(attempts)
+
+
+async def _drop(attempts: set[asyncio.Task[socket.socket]]) -> None:
+    for attempt in attempts:
+        attempt.cancel()
+    for connected in await asyncio.gather(*attempts, return_exceptions=True):
+        if isinstance(connected, socket.socket):
+            connected.close()
+
+
+async def _connect(family: int, address: tuple[object, ...]) -> socket.socket:
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(connection, address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

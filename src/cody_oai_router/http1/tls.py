@@ -1,0 +1,40 @@
+"""What a TLS failure means and what to do about it, in words."""
+
+import ssl
+from typing import Final
+
+# X509_V_ERR_* of OpenSSL (x509_vfy.h), as `verify_code`.
+_NOT_YET_VALID: Final = 9
+_EXPIRED: Final = 10
+_SELF_SIGNED: Final = frozenset({18, 19})
+_UNKNOWN_ISSUER: Final = frozenset({2, 20, 21})
+_WRONG_NAME: Final = frozenset({62, 64})
+
+_SET_CA_FILE: Final = "if your company intercepts TLS or runs its own CA, set CA_FILE to that CA's certificate (PEM)"
+
+
+def explain_tls(error: ssl.SSLError, host: str) -> str:
+    """Return one sentence that names the host, the problem and the remedy."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _explain_verification(error, host)
+    reason = error.reason or ""
+    if "WRONG_VERSION_NUMBER" in reason or "HTTP_REQUEST" in reason:
+        return f"{host} does not speak TLS on this port: is it an http:// address, or the port of something else?"
+    if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
+        return f"{host} refused the TLS handshake: it may require a client certificate"
+    return f"the TLS handshake with {host} failed ({reason or 'no reason given'})"
+
+
+def _explain_verification(error: ssl.SSLCertVerificationError, host: str) -> str:
+    code = error.verify_code
+    if code in _WRONG_NAME or "match" in error.verify_message:
+        return f"the certificate is not for {host}: check the address; {_SET_CA_FILE}"
+    if code == _EXPIRED:
+        return f"the certificate of {host} has expired: its owner must renew it (or this machine's clock is wrong)"
+    if code == _NOT_YET_VALID:
+        return f"the certificate of {host} is not valid yet: check this machine's clock"
+    if code in _SELF_SIGNED:
+        return f"the certificate of {host} is self-signed or from a private CA and not trusted here; {_SET_CA_FILE}"
+    if code in _UNKNOWN_ISSUER:
+        return f"the certificate of {host} is from a CA that is not trusted here; {_SET_CA_FILE}"
+    return f"the certificate of {host} is not trusted ({error.verify_message}); {_SET_CA_FILE}"

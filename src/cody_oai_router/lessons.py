@@ -1,0 +1,34 @@
+"""What an instance teaches by refusing, in its own words.
+
+Each row is a text of the contract and what answers it. The lesson is applied to the same request at once and remembered
+for an hour for that instance and model (house.md §5): so nothing is merged, added or folded where the instance does not
+ask for it.
+"""
+
+from typing import Final, Literal
+
+from cody_oai_router.faults import Fault
+
+Lesson = Literal["merge", "end-with-user", "fill-blank", "whole", "above-thinking-budget"]
+
+# How long a lesson holds, in seconds: long enough to cost nothing, short enough that an upgrade of the instance shows
+# the same day.
+LIFETIME: Final = 3600.0
+
+# Lessons about the whole instance; the others are about one model.
+OF_INSTANCE: Final[frozenset[Lesson]] = frozenset({"whole"})
+
+_TEXTS: Final[tuple[tuple[str, Lesson], ...]] = (
+    ("found consecutive messages with the same speaker", "merge"),  # contract §2.3, Anthropic
+    ("consistent speaker role is not allowed", "merge"),  # contract §2.3, Google
+    ("conversation must end with a user message", "end-with-user"),  # contract §2.3, Vertex
+    ("message content cannot be empty", "fill-blank"),  # contract §2.3, §4.4
+    ("stream is not supported", "whole"),  # contract §2.2: an instance before 6.0
+    ("max_tokens should be greater than thinking.budget_tokens", "above-thinking-budget"),  # contract §2.2
+)
+
+
+def learn(fault: Fault) -> Lesson | None:
+    """Gives what a refusal teaches, also where it came wrapped in a 500 or 503."""
+    words = fault.said.lower()
+    return next((lesson for text, lesson in _TEXTS if text in words), None)

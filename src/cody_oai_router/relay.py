@@ -1,0 +1,132 @@
+"""Carries an answer across: upstream's bytes → events → the client's bytes.
+
+`Source` judges what upstream sends: frames of a stream, or a whole body where a stream was asked for (an instance
+before 6.0, an error inside HTTP 200), told apart by the first byte. It also judges when an answer is complete (house.md
+§5): after a finish word, or at the end of a terminated chunked or length-delimited body; anything else is a broken
+answer.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from cody_oai_router.conversation import Reply, play
+from cody_oai_router.events import Event, Failed
+from cody_oai_router.faults import EMPTY_ANSWER, Fault
+from cody_oai_router.sse import Frame, Splitter
+
+_SPACE: Final = b" \t\r\n"
+_NOTHING: Final = "Sourcegraph answered with nothing; ask again."
+
+
+class Reader(Protocol):
+    """What a dialect gives to read a stream with."""
+
+    ended: bool
+
+    def read(self, frames: list[Frame]) -> list[Event]:
+        """Reads the next frames."""
+        ...
+
+    def finish(self) -> list[Event]:
+        """Ends an answer that upstream ended properly."""
+        ...
+
+
+class Writer(Protocol):
+    """What a dialect gives to write a stream with."""
+
+    def write(self, events: Iterable[Event]) -> bytes:
+        """Writes a batch of events."""
+        ...
+
+    def finish(self) -> bytes:
+        """Writes the end of a complete answer."""
+        ...
+
+
+class Source:
+    """Turns the bytes of one upstream answer into events, up to and including the first `Failed`."""
+
+    __slots__ = ("_event_limit", "_read_reply", "_reader", "_reply_limit", "_size", "_splitter", "_whole", "failed")
+
+    def __init__(
+        self, reader: Reader, read_reply: Callable[[bytes], Reply | Fault], *, event_limit: int, reply_limit: int
+    ) -> None:
+        self._reader = reader
+        self._read_reply = read_reply
+        self._event_limit = event_limit
+        self._reply_limit = reply_limit
+        self._splitter: Splitter | None = None  # none until the first byte has told a stream from a whole body
+        self._whole: list[bytes] = []
+        self._size = 0
+        self.failed: Fault | None = None
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Takes the next bytes of the body."""
+        if self.failed is not None:
+            return []
+        if self._splitter is None:
+            return self._first(data)
+        return self._frames(self._splitter.feed(data))
+
+    def end(self, *, delimited: bool) -> list[Event]:
+        """Takes the end of the body; `delimited` tells that HTTP itself marked it as the end."""
+        if self.failed is not None:
+            return []
+        if self._splitter is None:
+            return self._whole_reply()
+        events = self._frames(self._splitter.finish())
+        if self._is_settled():
+            return events
+        if delimited:
+            return events + self._checked(self._reader.finish())
+        message = "The answer broke off: Sourcegraph closed the connection before it was complete."
+        return events + self._fail(Fault(kind="bad_gateway", message=message))
+
+    def fail(self, fault: Fault) -> list[Event]:
+        """Takes the failure of the connection; after a finish word it takes nothing from the answer."""
+        return [] if self._is_settled() else self._fail(fault)
+
+    def _is_settled(self) -> bool:
+        return self.failed is not None or self._reader.ended
+
+    def _first(self, data: bytes) -> list[Event]:
+        """Holds back until the first byte that is not white space tells a stream from a whole body."""
+        self._whole.append(data)
+        self._size += len(data)
+        if self._size > self._reply_limit:
+            return self._fail(
+                Fault(kind="bad_gateway", message="Sourcegraph's answer is longer than MAX_REPLY_BYTES allows.")
+            )
+        start = self._whole[0].lstrip(_SPACE)
+        if not start:
+            self._whole = [b"".join(self._whole)]
+            start = self._whole[0].lstrip(_SPACE)
+        if not start or start[:1] in (b"{", b"<", b"["):
+            return []
+        self._splitter = Splitter(self._event_limit)
+        held = b"".join(self._whole)
+        self._whole.clear()
+        return self._frames(self._splitter.feed(held))
+
+    def _frames(self, frames: list[Frame]) -> list[Event]:
+        events = self._checked(self._reader.read(frames))
+        if self._splitter is not None and self._splitter.overflowed and self.failed is None:
+            message = "Sourcegraph sent an event that is longer than MAX_EVENT_BYTES allows."
+            return events + self._fail(Fault(kind="bad_gateway", message=message))
+        return events
+
+    def _whole_reply(self) -> list[Event]:
+        body = b"".join(self._whole).strip(_SPACE)
+        reply = self._read_reply(body) if body else Fault(kind="bad_gateway", message=_NOTHING, code=EMPTY_ANSWER)
+        return self._fail(reply) if isinstance(reply, Fault) else list(play(reply))
+
+    def _checked(self, events: list[Event]) -> list[Event]:
+        for event in events:
+            if isinstance(event, Failed):
+                self.failed = event.fault
+        return events
+
+    def _fail(self, fault: Fault) -> list[Event]:
+        self.failed = fault
+        return [Failed(fault)]

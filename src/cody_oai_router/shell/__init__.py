@@ -1,0 +1,1 @@
+"""The shell: sockets, loop, clock and log around the core; nothing is decided here."""

@@ -1,0 +1,175 @@
+"""Routes: which request goes where, and the small pages. Chat is in `chat.py`, who may call in `guard.py`."""
+
+import asyncio
+import re
+import traceback
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import unquote
+
+import msgspec
+
+from cody_oai_router import __version__
+from cody_oai_router.dialects import openai_chat
+from cody_oai_router.faults import STATUS, Fault, Kind
+from cody_oai_router.http1 import Request, Response, ServerExchange
+from cody_oai_router.shell.chat import JSON, Chat, Headers, Record
+from cody_oai_router.shell.log import Entry
+from cody_oai_router.shell.workshop import Workshop
+
+# A request that the client gave up has no status of its own; nginx's number says so in the log.
+CLIENT_LEFT: Final = 499
+
+_PREFIX: Final = re.compile(r"^(?:/v1)*(?=/|$)")
+_KIND_OF: Final[dict[int, Kind]] = {status: kind for kind, status in STATUS.items() if kind != "model_not_found"}
+
+_CHAT: Final = "/chat/completions"
+_ROUTES: Final[dict[str, str]] = {_CHAT: "POST", "/models": "GET", "/health": "GET", "/": "GET"}
+_MODEL: Final = "/models/"
+
+
+class App:
+    """The application that the HTTP server calls."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop = shop
+        self._demo: Headers = [(b"x-router-demo", b"true")] if shop.demo else []
+        self._pages: dict[str, Callable[[Headers], Response]] = {"/health": self._health, "/": self._welcome}
+
+    def admit(self, request: Request) -> Response | None:
+        """Lets a request in on its head, or refuses it."""
+        encoding = request.header(b"content-encoding")
+        if encoding not in (None, b"", b"identity"):
+            fault = Fault(
+                kind="bad_request", message="Compressed request bodies are not read; send it plain.", override=415
+            )
+            return self._refusal(fault, self._headers())
+        return None
+
+    def malformed(self, status: int, reason: str) -> Response:
+        """Words what the HTTP layer refuses by itself."""
+        kind = _KIND_OF.get(status, "bad_request" if status < STATUS["internal"] else "unavailable")
+        return self._refusal(Fault(kind=kind, message=reason, override=status), self._headers())
+
+    def failed(self, request: Request, error: BaseException | None) -> Response:
+        """Answers for a defect of ours: an id for the client, the rest for the log."""
+        number = self._shop.clock.identifier()
+        trace = "".join(traceback.format_exception(error)) if error else "no answer was given"
+        self._shop.log.note(f"defect {number} at {request.method} {request.path}: {trace}")
+        message = f"The router failed; its log says more under {number}. Please report it."
+        return self._refusal(Fault(kind="internal", message=message), self._headers())
+
+    async def handle(self, request: Request, exchange: ServerExchange) -> None:
+        """Answers one request and logs it."""
+        record = Record()
+        try:
+            await self._route(request, exchange, record)
+        except asyncio.CancelledError:
+            record.status, record.failure = CLIENT_LEFT, "client_left"
+            raise
+        except Exception:
+            record.status, record.failure = STATUS["internal"], "internal"
+            raise
+        finally:
+            self._shop.log.request(self._entry(request, record))
+
+    async def _route(self, request: Request, exchange: ServerExchange, record: Record) -> None:
+        path = normal_path(request.path)
+        headers = self._headers()
+        method = method_of(path)
+        if path == _CHAT and request.method == method:
+            await Chat(self._shop, request, exchange, headers, record).answer()
+            return
+        if method is None:
+            response = self._refusal(_unknown(request), headers)
+        elif request.method != method and (method, request.method) != ("GET", "HEAD"):
+            response = self._refusal(_wrong_method(request, method), [*headers, (b"allow", method.encode())])
+        elif path in self._pages:
+            response = self._pages[path](headers)
+        else:
+            response = await self._models(path, headers)
+        exchange.respond(response)
+        record.status = response.status
+
+    async def _models(self, path: str, headers: Headers) -> Response:
+        catalogue = await self._shop.instance.catalogue()
+        listed = catalogue.listed()
+        fault = self._shop.instance.listing_fault
+        if path == "/models":
+            if not listed and fault is not None and fault.kind in ("unauthenticated", "timed_out", "bad_gateway"):
+                return self._refusal(fault, headers)
+            return Response(200, [JSON, *headers], openai_chat.write_models(listed))
+        name = path.removeprefix(_MODEL)
+        for model in listed:
+            if model.id == name:
+                return Response(200, [JSON, *headers], openai_chat.write_model(model))
+        message = f"The model `{name}` does not exist on this Sourcegraph instance; GET /v1/models lists all."
+        return self._refusal(Fault(kind="model_not_found", message=message, param="model"), headers)
+
+    def _health(self, headers: Headers) -> Response:
+        status = {"status": "ok", "version": __version__, "demo": self._shop.demo}
+        return Response(200, [JSON, *headers], msgspec.json.encode(status))
+
+    def _welcome(self, headers: Headers) -> Response:
+        mode = "It runs in demo mode: a simulator answers, not Sourcegraph.\n\n" if self._shop.demo else ""
+        text = _WELCOME.format(version=__version__, mode=mode)
+        return Response(200, [(b"content-type", b"text/plain; charset=utf-8"), *headers], text.encode())
+
+    def _headers(self) -> Headers:
+        return [(b"x-request-id", f"req_{self._shop.clock.identifier()}".encode()), *self._demo]
+
+    def _refusal(self, fault: Fault, headers: Headers) -> Response:
+        body = openai_chat.write_fault(self._shop.redacted(fault))
+        return Response(fault.status, [JSON, *headers], body)
+
+    def _entry(self, request: Request, record: Record) -> Entry:
+        usage = record.usage
+        return Entry(
+            method=request.method,
+            path=request.path,
+            status=record.status,
+            duration=asyncio.get_running_loop().time() - request.received,
+            model=record.model,
+            ref=record.ref,
+            first_byte=record.first_byte,
+            prompt_tokens=usage.prompt_tokens if usage else None,
+            completion_tokens=usage.completion_tokens if usage else None,
+            attempts=record.attempts,
+            failure=record.failure,
+        )
+
+
+def normal_path(path: str) -> str:
+    """Gives a path without any `/v1` in front, percent-encoding and a slash at the end: base URLs are written in every way."""
+    bare = _PREFIX.sub("", unquote(path), count=1)
+    return bare.rstrip("/") or "/"
+
+
+def method_of(path: str) -> str | None:
+    """Gives the method that a path takes; nothing for a path that there is not."""
+    if path.startswith(_MODEL) and len(path) > len(_MODEL):
+        return "GET"
+    return _ROUTES.get(path)
+
+
+def _unknown(request: Request) -> Fault:
+    message = (
+        f"Invalid URL ({request.method} {request.path}). POST /v1/chat/completions and GET /v1/models are served here."
+    )
+    return Fault(kind="not_found", message=message)
+
+
+def _wrong_method(request: Request, method: str) -> Fault:
+    message = f"Not allowed to {request.method} on {request.path} (HINT: use {method})."
+    return Fault(kind="method_not_allowed", message=message)
+
+
+_WELCOME: Final = """\
+Cody OAI Router {version}: OpenAI's API, answered by your company's Sourcegraph.
+
+{mode}Point any OpenAI client at this address (with or without /v1) and give it any API key:
+
+    POST /v1/chat/completions    streamed or not
+    GET  /v1/models              the models of your instance
+    GET  /health
+"""

@@ -1,0 +1,224 @@
+"""One chat request, from the body read to the answer ended: plan, ask, carry across, ask again where that is honest.
+
+The coroutine here thinks; the bytes of a streamed answer go from socket to socket through `Reception` and `Stream` without it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Iterator
+
+from cody_oai_router import exchange as exchanges
+from cody_oai_router.catalogue import Resolved
+from cody_oai_router.conversation import Collector, Prompt, Reply, Stamp
+from cody_oai_router.dialects import llm_chat, openai_chat
+from cody_oai_router.events import Event, Usage
+from cody_oai_router.exchange import Again, Plan
+from cody_oai_router.faults import Fault
+from cody_oai_router.http1 import ClientError, Clocks, Incoming, Outgoing, Request, Response, ServerExchange
+from cody_oai_router.relay import Source
+from cody_oai_router.shell.failures import fault_of
+from cody_oai_router.shell.instance import decoded
+from cody_oai_router.shell.reception import Outlet, Reception
+from cody_oai_router.shell.streaming import Stream
+from cody_oai_router.shell.workshop import Workshop
+from cody_oai_router.upstreams import llm_api
+
+Headers = list[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+EVENT_STREAM = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+
+# An error body is a sentence; a page of HTML is read far enough to find its title.
+MAX_ERROR_BYTES = 256 * 1024
+
+
+class Record:
+    """What the log will say about one request."""
+
+    __slots__ = ("attempts", "failure", "first_byte", "model", "ref", "status", "usage")
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.model = ""
+        self.ref = ""
+        self.attempts = 0
+        self.failure = ""
+        self.first_byte: float | None = None
+        self.usage: Usage | None = None
+
+
+class _Noticing:
+    """Passes events on and keeps the usage for the log."""
+
+    def __init__(self, outlet: Outlet, record: Record) -> None:
+        self._outlet = outlet
+        self._record = record
+
+    def feed(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if isinstance(event, Usage):
+                self._record.usage = event
+        self._outlet.feed(events)
+
+
+class Chat:
+    """Answers one chat request."""
+
+    def __init__(
+        self, shop: Workshop, request: Request, exchange: ServerExchange, headers: Headers, record: Record
+    ) -> None:
+        self._shop = shop
+        self._request = request
+        self._exchange = exchange
+        self._own_headers = headers
+        self._plan: Plan | None = None
+        self._stream: Stream | None = None
+        self._before: set[str] = set()
+        self.record = record
+
+    async def answer(self) -> None:
+        """Answers the request, whatever happens; a client that leaves cancels it."""
+        prompt = openai_chat.read_prompt(self._request.body)
+        if isinstance(prompt, Fault):
+            self._refuse(prompt)
+            return
+        self.record.model = prompt.model
+        stamp = Stamp(self._shop.clock.identifier(), prompt.model, int(self._shop.clock.wall()))
+        with self._streaming(prompt, stamp):
+            outcome = await self._ask_until_settled(prompt)
+            self._conclude(outcome, prompt, stamp)
+
+    @contextlib.contextmanager
+    def _streaming(self, prompt: Prompt, stamp: Stamp) -> Iterator[None]:
+        if not prompt.stream:
+            yield
+            return
+        self._stream = Stream(
+            self._exchange,
+            openai_chat.Writer(stamp, prompt),
+            self._stream_headers,
+            hold=self._shop.settings.timeouts.head_hold,
+            heartbeat=self._shop.settings.timeouts.heartbeat,
+            now=asyncio.get_running_loop().time(),
+        )
+        self._shop.pulse.add(self._stream)
+        try:
+            yield
+        finally:
+            self._shop.pulse.remove(self._stream)
+
+    async def _ask_until_settled(self, prompt: Prompt) -> Reply | Fault | None:
+        catalogue = await self._shop.instance.catalogue()
+        resolved = exchanges.resolve(prompt, catalogue)
+        if isinstance(resolved, Fault):
+            return resolved
+        self.record.ref = resolved.ref
+        while True:
+            plan = self._make_plan(prompt, resolved)
+            if isinstance(plan, Fault):
+                return plan
+            outcome = await self._ask(plan)
+            again = exchanges.again(outcome, plan, frozenset(self._before)) if isinstance(outcome, Fault) else None
+            if again is None or (self._stream is not None and self._stream.begun):
+                return outcome
+            self._note(again, resolved)
+
+    def _make_plan(self, prompt: Prompt, resolved: Resolved) -> Plan | Fault:
+        settings = self._shop.settings
+        budgets = exchanges.Budgets(settings.default_max_tokens, settings.default_max_tokens_reasoning)
+        lessons = self._shop.instance.lessons(resolved.ref)
+        plan = exchanges.plan(prompt, resolved, llm_api.ABILITIES, lessons, budgets, whole="ask-whole" in self._before)
+        if isinstance(plan, Plan):
+            self._plan = plan
+        return plan
+
+    def _note(self, again: Again, resolved: Resolved) -> None:
+        if again.lesson is not None:
+            self._shop.instance.learn(resolved.ref, again.lesson)
+        else:
+            self._before.add(again.why)
+
+    async def _ask(self, plan: Plan) -> Reply | Fault | None:
+        """Sends one request and carries its answer; gives a reply to write, a fault, or nothing for a stream that went well."""
+        self.record.attempts += 1
+        collector = Collector()
+        try:
+            incoming = await self._shop.client.send(self._outgoing(plan), self._clocks(plan))
+            if incoming.status != 200:  # noqa: PLR2004 - HTTP's own number
+                return await self._refusal(incoming)
+        except ClientError as error:
+            return fault_of(error)
+        fault = await self._receive(incoming, self._stream or collector)
+        return fault if fault is not None or self._stream is not None else collector.reply()
+
+    async def _refusal(self, incoming: Incoming) -> Fault:
+        body = await incoming.read(MAX_ERROR_BYTES)
+        return llm_chat.read_fault(incoming.status, decoded(incoming.headers), body, self._shop.clock.wall())
+
+    async def _receive(self, incoming: Incoming, outlet: Outlet) -> Fault | None:
+        limits = self._shop.settings.limits
+        source = Source(
+            llm_chat.Reader(), llm_chat.read_reply, event_limit=limits.event_bytes, reply_limit=limits.reply_bytes
+        )
+        bounded = None if self._stream is not None else limits.reply_bytes
+        reception = Reception(incoming, source, _Noticing(outlet, self.record), size_limit=bounded)
+        if self._stream is not None:
+            self._exchange.on_pause = incoming.pause
+            self._exchange.on_resume = incoming.resume
+        incoming.attach(reception)
+        try:
+            return await reception.outcome
+        finally:
+            self._exchange.on_pause = self._exchange.on_resume = None
+            if reception.first_byte:
+                self.record.first_byte = reception.first_byte - self._request.received
+            if not reception.outcome.done() or reception.outcome.cancelled():
+                incoming.cancel()
+
+    def _outgoing(self, plan: Plan) -> Outgoing:
+        headers = llm_api.request_headers(self._shop.common_headers, stream=plan.stream)
+        return Outgoing(b"POST", self._shop.chat_target, headers, plan.body)
+
+    def _clocks(self, plan: Plan) -> Clocks:
+        timeouts = self._shop.settings.timeouts
+        first_byte = timeouts.slow_first_byte if plan.slow else timeouts.first_byte
+        idle = timeouts.idle if plan.stream else timeouts.slow_first_byte
+        return Clocks(timeouts.connect, first_byte, idle, timeouts.total)
+
+    def _conclude(self, outcome: Reply | Fault | None, prompt: Prompt, stamp: Stamp) -> None:
+        match outcome:
+            case Fault():
+                self._refuse(outcome)
+            case Reply():
+                self.record.status = 200
+                body = openai_chat.write_reply(outcome, stamp, prompt)
+                self._exchange.respond(Response(200, [JSON, *self._answer_headers(outcome.adapted)], body))
+            case None:
+                self.record.status = 200
+                if self._stream is not None:
+                    self._stream.finish()
+
+    def _refuse(self, fault: Fault) -> None:
+        self.record.failure = fault.kind
+        body = openai_chat.write_fault(self._shop.redacted(fault))
+        if self._exchange.started and self._stream is not None:
+            self.record.status = 200
+            self._stream.fail(body)
+            return
+        self.record.status = fault.status
+        headers = [JSON, *self._answer_headers(())]
+        if fault.retry_after is not None:
+            headers.append((b"retry-after", str(fault.retry_after).encode()))
+        self._exchange.respond(Response(fault.status, headers, body))
+
+    def _stream_headers(self) -> Headers:
+        return EVENT_STREAM + self._answer_headers(())
+
+    def _answer_headers(self, late: tuple[str, ...]) -> Headers:
+        headers = list(self._own_headers)
+        if self._plan is not None:
+            headers.append((b"x-router-model", self._plan.ref.encode("ascii", "replace")))
+            adapted = sorted({*self._plan.adapted, *late})
+            if adapted:
+                headers.append((b"x-router-adapted", ", ".join(adapted).encode()))
+        return headers

@@ -1,0 +1,65 @@
+"""Receives one answer from upstream and hands its events on, without a coroutine between the two sockets."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Protocol
+
+from cody_oai_router.events import Event
+from cody_oai_router.faults import Fault
+from cody_oai_router.http1 import Incoming
+from cody_oai_router.relay import Source
+from cody_oai_router.shell.failures import fault_of
+
+
+class Outlet(Protocol):
+    """Where the events of an answer go: to a client as they come, or into a whole reply."""
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Takes the next events; the last one may be a `Failed`."""
+        ...
+
+
+class Reception:
+    """The sink of one upstream answer. `outcome` becomes None for a complete answer, or the fault that broke it."""
+
+    def __init__(self, incoming: Incoming, source: Source, outlet: Outlet, *, size_limit: int | None) -> None:
+        self._incoming = incoming
+        self._source = source
+        self._outlet = outlet
+        self._left = size_limit
+        self.first_byte = 0.0
+        self.outcome: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
+
+    def on_data(self, data: bytes) -> None:
+        """Takes the next bytes of the body."""
+        if not self.first_byte:
+            self.first_byte = self.outcome.get_loop().time()
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                message = "Sourcegraph's answer is longer than MAX_REPLY_BYTES allows."
+                self._settle(Fault(kind="bad_gateway", message=message))
+                return
+        self._hand_on(self._source.feed(data))
+        if self._source.failed is not None:
+            self._settle(self._source.failed)
+
+    def on_end(self, *, delimited: bool) -> None:
+        """Takes the end of the body."""
+        self._hand_on(self._source.end(delimited=delimited))
+        self._settle(self._source.failed)
+
+    def on_fail(self, error: Exception) -> None:
+        """Takes the failure of the connection."""
+        self._hand_on(self._source.fail(fault_of(error)))
+        self._settle(self._source.failed)
+
+    def _hand_on(self, events: list[Event]) -> None:
+        if events:
+            self._outlet.feed(events)
+
+    def _settle(self, fault: Fault | None) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(fault)
+        if fault is not None:
+            self._incoming.cancel()

@@ -1,0 +1,129 @@
+"""One router: puts the parts together, listens, serves until it is told to stop, and lets running answers finish."""
+
+import asyncio
+import errno
+import ssl
+from collections.abc import Callable, Sequence
+
+from cody_oai_router.credentials import Secret
+from cody_oai_router.http1 import Client, ClientLimits, Origin, Proxy, Server, ServerLimits
+from cody_oai_router.settings import Settings
+from cody_oai_router.shell.app import App
+from cody_oai_router.shell.clock import Clock
+from cody_oai_router.shell.instance import Instance
+from cody_oai_router.shell.log import Log
+from cody_oai_router.shell.pulse import Pulse
+from cody_oai_router.shell.workshop import Workshop
+from cody_oai_router.upstreams import llm_api
+
+Address = tuple[str, int]
+
+# What a second address may fail with without anybody missing it: no IPv6 here, or somebody else is on it.
+_NOT_TO_BE_HAD = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EACCES})
+
+
+async def run(
+    settings: Settings,
+    log: Log,
+    *,
+    demo: bool,
+    ready: Callable[[Sequence[Address]], None],
+    stop: asyncio.Event,
+) -> None:
+    """Serves until `stop`; raises OSError where it cannot listen."""
+    shop = _workshop(settings, log, demo=demo)
+    server = Server(App(shop), _server_limits(settings))
+    try:
+        ready(await _listen(server, settings))
+        await stop.wait()
+        server.stop()
+        await server.drain(settings.timeouts.shutdown_grace)
+    finally:
+        await server.close()
+        shop.pulse.close()
+        await shop.instance.close()
+        await shop.client.close()
+
+
+def _workshop(settings: Settings, log: Log, *, demo: bool) -> Workshop:
+    clock = Clock()
+    extra = [(name, value.reveal()) for name, value in settings.extra_headers]
+    common = llm_api.headers(settings.token.reveal(), extra, settings.timeouts.total)
+    client = _client(settings)
+    timeouts = settings.timeouts
+    return Workshop(
+        settings=settings,
+        client=client,
+        instance=Instance(client, settings, common, clock),
+        pulse=Pulse(asyncio.get_running_loop(), min(timeouts.head_hold, timeouts.heartbeat)),
+        clock=clock,
+        log=log,
+        common_headers=common,
+        chat_target=settings.upstream.target(settings.end_point).encode(),
+        demo=demo,
+    )
+
+
+async def _listen(server: Server, settings: Settings) -> list[Address]:
+    addresses: list[Address] = []
+    for host in settings.hosts:
+        addresses += await server.start(host, addresses[0][1] if addresses else settings.port)
+    for host in settings.hosts_if_free:
+        try:
+            addresses += await server.start(host, addresses[0][1])
+        except OSError as error:
+            if error.errno not in _NOT_TO_BE_HAD:
+                raise
+    return addresses
+
+
+def _client(settings: Settings) -> Client:
+    upstream, limits = settings.upstream, settings.limits
+    return Client(
+        Origin(upstream.scheme, upstream.host, upstream.port),
+        ClientLimits(
+            connections=limits.upstream_connections,
+            head_bytes=limits.upstream_head_bytes,
+            idle=settings.timeouts.upstream_keep_alive,
+            decoded_bytes=limits.reply_bytes,
+        ),
+        tls=_tls(settings) if upstream.scheme == "https" else None,
+        proxy=_proxy(settings),
+    )
+
+
+def _proxy(settings: Settings) -> Proxy | None:
+    proxy = settings.proxy
+    if proxy is None:
+        return None
+    return Proxy(proxy.host, proxy.port, _revealed(proxy.credentials))
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return secret.reveal() if secret is not None else None
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    """Makes the context that verifies Sourcegraph; SSLKEYLOGFILE, which would give every secret away, is not honoured."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # create_default_context would read SSLKEYLOGFILE
+    if settings.ca_file is not None:
+        context.load_verify_locations(cafile=settings.ca_file)
+    else:
+        context.load_default_certs()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _server_limits(settings: Settings) -> ServerLimits:
+    limits, timeouts = settings.limits, settings.timeouts
+    return ServerLimits(
+        connections=limits.connections,
+        head_bytes=limits.head_bytes,
+        headers=limits.headers,
+        head_time=timeouts.head,
+        body_bytes=limits.body_bytes,
+        body_silence=timeouts.body_silence,
+        buffered_bytes=limits.buffered_bytes,
+        keep_alive=timeouts.keep_alive,
+        write_stall=timeouts.write_stall,
+    )

@@ -1,0 +1,72 @@
+"""The client's side of a streamed answer: the head and when it leaves, heartbeats, and an end that tells the truth."""
+
+from collections.abc import Callable, Iterable
+
+from cody_oai_router.events import Event, Failed
+from cody_oai_router.http1 import ServerExchange
+from cody_oai_router.relay import Writer
+from cody_oai_router.sse import write_comment, write_data
+
+Headers = list[tuple[bytes, bytes]]
+
+_HEARTBEAT = write_comment("keep-alive")
+
+
+class Stream:
+    """Writes one streamed answer. `begun` tells that a part of the answer itself is out, after which nothing is asked again.
+
+    The head waits for the first event, so that an early failure keeps its true status, but at most `hold` seconds;
+    then, and whenever nothing was written for `heartbeat` seconds, a comment keeps the client waiting.
+    """
+
+    def __init__(
+        self,
+        exchange: ServerExchange,
+        writer: Writer,
+        headers: Callable[[], Headers],
+        *,
+        hold: float,
+        heartbeat: float,
+        now: float,
+    ) -> None:
+        self._exchange = exchange
+        self._writer = writer
+        self._headers = headers
+        self._hold = hold
+        self._heartbeat = heartbeat
+        self._written = now
+        self._now = now
+        self.begun = False
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Writes events as they come, in one write; a failure is left to `fail`, which knows whether anything is out."""
+        data = self._writer.write([event for event in events if not isinstance(event, Failed)])
+        if not data:
+            return
+        self.begun = True
+        self._open()
+        self._exchange.write(data)
+        self._written = self._now
+
+    def finish(self) -> None:
+        """Ends a complete answer."""
+        self._open()
+        self._exchange.finish(self._writer.finish())
+
+    def fail(self, body: bytes) -> None:
+        """Ends an answer whose head is out: an error event, no `[DONE]`, no terminating chunk."""
+        self._exchange.abort(write_data(body))
+
+    def tick(self, now: float) -> None:
+        """Sends the head or a heartbeat where it is time; nothing into a client that does not read."""
+        self._now = now
+        if self._exchange.ended or self._exchange.paused:
+            return
+        if now - self._written >= (self._heartbeat if self._exchange.started else self._hold):
+            self._written = now
+            self._open()
+            self._exchange.write(_HEARTBEAT)
+
+    def _open(self) -> None:
+        if not self._exchange.started:
+            self._exchange.start(200, self._headers())
