@@ -141,6 +141,8 @@ def _host(parts: SplitResult) -> str | None:
 def _path_wrong(path: str) -> str:
     """What is wrong with an absolute path, as a predicate; empty where nothing is."""
     decoded = unquote(path)
+    if path.endswith("/"):
+        return "ends with a slash"
     if "//" in decoded or "\\" in decoded or decoded.count("/") != path.count("/"):
         return "contains an empty segment, a backslash or an encoded slash"
     if any(segment in {".", ".."} for segment in decoded.split("/")):

@@ -106,10 +106,15 @@ def test_without_max_tokens_the_answer_ends_after_16() -> None:
     assert (choice["finish_reason"], choice["message"]["content"]) == ("max_tokens", "w " * 16)
 
 
-@pytest.mark.parametrize("parts", [(Text("one"), Text("two")), (Text("onet"), Text("wo")), (Text("on"), Text("etwo"))])
-def test_a_stop_sequence_may_lie_across_pieces(parts: tuple[Text, ...]) -> None:
-    given = whole(give(Reply(parts), stop=["et"]))["choices"][0]["message"]["content"]
-    assert given in {"on", "one"}
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("parts", [("onetwo",), ("one", "two"), ("on", "etwo"), ("o", "n", "e", "t", "wo")])
+def test_a_stop_sequence_may_lie_across_pieces(parts: tuple[str, ...], stream: bool) -> None:
+    given = give(Reply((*map(Text, parts), Wait(1), Text("never"))), stop=["et"], stream=stream)
+    if stream:
+        assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks(given)) == "on"
+    else:
+        assert whole(given)["choices"][0]["message"]["content"] == "on"
+    assert Wait(1) not in given.body
 
 
 def test_a_chosen_finish_word_is_sent_as_it_is() -> None:

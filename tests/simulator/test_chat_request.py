@@ -31,7 +31,8 @@ def refused(answer: Chat | Refusal) -> tuple[int, str]:
 def test_a_plain_request_is_accepted(profile: str) -> None:
     chat = ask(Simulator(profile), USER, ASSISTANT, USER)
     assert isinstance(chat, Chat)
-    assert [(message.role, message.text) for message in chat.messages][0] == ("user", "hello")
+    roles = [(message.role, message.text) for message in chat.messages]
+    assert roles == [("user", "hello"), ("assistant", "hi"), ("user", "hello")]
 
 
 REFUSED_FIELDS = [

@@ -31,5 +31,5 @@ def test_bytes_may_be_written_as_text() -> None:
     ],
 )
 def test_anything_else_is_refused_by_name(step: Any) -> None:
-    with pytest.raises(ValueError, match="not a step: .*; the steps are send, send_base64, wait"):
+    with pytest.raises(ValueError, match=r"not a step: .*; the steps are send, send_base64, wait"):
         read_fault([step])

@@ -10,6 +10,7 @@ import ssl
 from typing import Final
 
 from cody_oai_router.http1.client_connection import ClientConnection
+from cody_oai_router.http1.clock import ExchangeClock
 from cody_oai_router.http1.dial import dial
 from cody_oai_router.http1.errors import ConnectFailed, ConnectionLost, TimedOut, TLSFailed
 from cody_oai_router.http1.incoming import Incoming
@@ -86,9 +87,8 @@ class Client:
         incoming = Incoming(
             connection,
             self._limits,
-            clocks,
+            ExchangeClock(clocks, self._loop.time(), until),
             where=self._where,
-            until=until,
             head_only=outgoing.method == b"HEAD",
             reused=connection.reused,
         )

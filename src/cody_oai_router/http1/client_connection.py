@@ -82,13 +82,17 @@ class ClientConnection(asyncio.Protocol):
         """The exchange is complete: back into the pool, or close."""
         self._exchange = None
         self.reused = True
-        if not keep or self.unsent() or self._transport.is_closing():
+        if self._transport.is_closing():
+            self._pool.discard(self)
+        elif self.unsent():  # answered before it had read the request: the rest of it is for nobody
+            self.drop()
+        elif not keep:
             self._pool.discard(self)
             self._transport.close()
-            return
-        if not self._transport.is_reading():
-            self._transport.resume_reading()
-        self._pool.release(self)
+        else:
+            if not self._transport.is_reading():
+                self._transport.resume_reading()
+            self._pool.release(self)
 
     def drop(self) -> None:
         """Close at once, whatever is going on."""

@@ -6,7 +6,9 @@ is the same on every loop.
 
 import asyncio
 import itertools
+import os
 import socket
+import sys
 from typing import Final
 
 from cody_oai_router.http1.errors import ConnectFailed
@@ -74,7 +76,7 @@ async def _drop(attempts: set[asyncio.Task[socket.socket]]) -> None:
 async def _connect(family: int, address: tuple[object, ...]) -> socket.socket:
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
-        connection.setblocking(False)
+        connection.setblocking(False)  # noqa: FBT003 - the socket module's own signature
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(connection, address)
     except BaseException:
@@ -84,6 +86,6 @@ async def _connect(family: int, address: tuple[object, ...]) -> socket.socket:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+    if sys.platform != "win32" and isinstance(error, OSError) and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno or 0)  # asyncio puts its own words into `strerror`
+    return getattr(error, "strerror", None) or str(error)

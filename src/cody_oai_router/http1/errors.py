@@ -2,6 +2,7 @@
 
 No message contains a header, a credential or a part of a body.
 """
+# ruff: noqa: N818 - `except TimedOut` says more than a suffix that all of them would share
 
 from typing import Literal
 

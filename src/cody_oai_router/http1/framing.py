@@ -69,12 +69,13 @@ class UntilClose:
 class Chunked:
     """A chunked body (RFC 9112 §7.1), read strictly; extensions and trailers are bounded and dropped."""
 
-    __slots__ = ("_left", "_pending", "_step", "done", "rest")
+    __slots__ = ("_left", "_pending", "_step", "_trailers", "done", "rest")
     delimited = True
 
     def __init__(self) -> None:
-        self._step = self._read_size
+        self._step = _SIZE
         self._left = 0
+        self._trailers = 0
         self._pending = b""
         self.done = False
         self.rest = b""
@@ -87,7 +88,7 @@ class Chunked:
         pieces: list[bytes] = []
         at, size = 0, len(data)
         while at < size and not self.done:
-            after = self._step(data, at, pieces)
+            after = _STEPS[self._step](self, data, at, pieces)
             if after < 0:
                 self._pending = data[at:]
                 break
@@ -102,25 +103,25 @@ class Chunked:
         line = _SIZE_LINE.match(data, at)
         if line is None:
             return _wait_for_line(data, at, "a chunk size is malformed")
-        if line.end() - at > _MAX_LINE:
+        end = line.end()
+        if end - at > _MAX_LINE:
             raise FramingError("a chunk size line is too long")
         self._left = int(line[1], 16)
-        self._step = self._read_payload if self._left else self._read_trailer
-        return line.end()
+        self._step = _PAYLOAD if self._left else _TRAILERS
+        return end
 
     def _read_payload(self, data: bytes, at: int, pieces: list[bytes]) -> int:
-        end = at + self._left
-        payload = data[at:end]
+        payload = data[at : at + self._left]
         pieces.append(payload)
         self._left -= len(payload)
         if not self._left:
-            self._step = self._read_payload_end
+            self._step = _PAYLOAD_END
         return at + len(payload)
 
     def _read_payload_end(self, data: bytes, at: int, _: list[bytes]) -> int:
         end = data[at : at + 2]
         if end == b"\r\n":
-            self._step = self._read_size
+            self._step = _SIZE
             return at + 2
         if end == b"\r":
             return -1
@@ -130,8 +131,8 @@ class Chunked:
         end = data.find(b"\r\n", at)
         if end < 0:
             return _wait_for_line(data, at, "a trailer is malformed")
-        self._left += end - at
-        if self._left > _MAX_LINE:
+        self._trailers += end - at
+        if self._trailers > _MAX_LINE:
             raise FramingError("the trailers are too long")
         if end == at:
             self.done = True
@@ -140,12 +141,11 @@ class Chunked:
         return end + 2
 
 
+_SIZE, _PAYLOAD, _PAYLOAD_END, _TRAILERS = range(4)
+_STEPS: Final = (Chunked._read_size, Chunked._read_payload, Chunked._read_payload_end, Chunked._read_trailer)  # noqa: SLF001 - the class's own table; a bound method in a slot would be a reference cycle
+
+
 def _wait_for_line(data: bytes, at: int, problem: str) -> int:
     if len(data) - at > _MAX_LINE or data.find(b"\n", at) >= 0:
         raise FramingError(problem)
     return -1
-
-
-def chunk(data: bytes) -> bytes:
-    """One chunk that carries `data`; not empty, because the empty chunk ends a body."""
-    return b"%x\r\n%b\r\n" % (len(data), data)

@@ -118,7 +118,7 @@ def _frame_request(request: Request) -> Refusal | None:
             case b"connection":
                 request.keep_alive = _keeps_alive(value, request.keep_alive)
             case b"expect":
-                request.expect = value.lower()
+                request.expect = value.lower() if request.version == "1.1" else None  # RFC 9110 §10.1.1
             case _:
                 refusal = _read_framing(request, name, value)
                 if refusal is not None:

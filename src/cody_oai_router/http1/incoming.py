@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from cody_oai_router.http1.clock import ExchangeClock
 from cody_oai_router.http1.decoding import DecodingError, Inflater, inflater
-from cody_oai_router.http1.errors import BadResponse, ClientError, ConnectionLost, Phase, TimedOut, TLSFailed
+from cody_oai_router.http1.errors import BadResponse, ClientError, ConnectionLost, TimedOut, TLSFailed
 from cody_oai_router.http1.framing import Chunked, Framing, FramingError, Sized, UntilClose
 from cody_oai_router.http1.heads import Refusal, ResponseHead, read_response_head
 from cody_oai_router.http1.limits import ClientLimits
 from cody_oai_router.http1.messages import first_header, has_no_body
-from cody_oai_router.http1.outgoing import Clocks
 from cody_oai_router.http1.tls import explain_tls
 
 if TYPE_CHECKING:
     from cody_oai_router.http1.client_connection import ClientConnection
 
-_SWITCHING_PROTOCOLS = 101
-_FIRST_FINAL = 200
+_SWITCHING_PROTOCOLS: Final = 101
+_FIRST_FINAL: Final = 200
 
 
 class Sink(Protocol):
@@ -43,9 +43,8 @@ class Incoming:
     """The answer to one request."""
 
     __slots__ = (
-        "_clocks",
+        "_clock",
         "_connection",
-        "_deadline",
         "_delimited",
         "_error",
         "_framing",
@@ -57,12 +56,8 @@ class Incoming:
         "_keep",
         "_limits",
         "_loop",
-        "_paused_at",
-        "_phase",
         "_sink",
-        "_until",
         "_unread",
-        "_unsent",
         "_where",
         "headers",
         "reused",
@@ -74,10 +69,9 @@ class Incoming:
         self,
         connection: ClientConnection,
         limits: ClientLimits,
-        clocks: Clocks,
+        clock: ExchangeClock,
         *,
         where: str,
-        until: float,
         head_only: bool,
         reused: bool,
     ) -> None:
@@ -90,15 +84,10 @@ class Incoming:
         self._loop = asyncio.get_running_loop()
         self._connection: ClientConnection | None = connection
         self._limits = limits
-        self._clocks = clocks
+        self._clock = clock
         self._where = where
-        self._until = until
         self._head_only = head_only
         self._head: asyncio.Future[None] = self._loop.create_future()
-        self._phase: Phase = "first byte"
-        self._deadline = self._loop.time() + clocks.first_byte
-        self._paused_at: float | None = None
-        self._unsent = 0
         self._unread = b""
         self._framing: Framing | None = None
         self._inflater: Inflater | None = None
@@ -133,28 +122,19 @@ class Incoming:
         if self._held_back:
             self._held_back = False
             self.resume()
-        if self._sink is None:  # cancelled by the sink itself
-            return
-        if self._error is not None:
-            sink.on_fail(self._error)
-        elif self._delimited is not None:
-            sink.on_end(delimited=self._delimited)
+        self._push_end()
 
     def pause(self) -> None:
         """Stop reading; the clocks stand still meanwhile."""
-        if self._paused_at is None and self._connection is not None:
-            self._paused_at = self._loop.time()
+        if self._connection is not None:
+            self._clock.pause(self._loop.time())
             self._connection.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
-        if self._paused_at is None or self._connection is None:
-            return
-        stood_still = self._loop.time() - self._paused_at
-        self._paused_at = None
-        self._deadline += stood_still
-        self._until += stood_still
-        self._connection.resume_reading()
+        if self._connection is not None:
+            self._clock.resume(self._loop.time())
+            self._connection.resume_reading()
 
     def cancel(self) -> None:
         """Drop the exchange: the connection is closed at once and nothing more is delivered."""
@@ -198,18 +178,11 @@ class Incoming:
 
     def check(self, now: float) -> None:
         """Look at the clocks."""
-        if self._paused_at is not None:
-            return
-        if self._phase == "first byte" and self._connection is not None:
-            unsent = self._connection.unsent()
-            if unsent != self._unsent:  # still sending, and getting on
-                self._unsent = unsent
-                self._deadline = now + self._clocks.first_byte
-        if now >= self._until:
-            self.fail(TimedOut("total", self._clocks.total or 0.0, self._where))
-        elif now >= self._deadline:
-            seconds = self._clocks.first_byte if self._phase == "first byte" else self._clocks.idle
-            self.fail(TimedOut(self._phase, seconds, self._where))
+        if self._connection is not None:
+            self._clock.sending(now, self._connection.unsent())
+            expired = self._clock.expired(now)
+            if expired is not None:
+                self.fail(TimedOut(*expired, self._where))
 
     def fail(self, error: ClientError) -> None:
         """End the exchange with an error and close the connection."""
@@ -220,8 +193,7 @@ class Incoming:
         self._error = error
         if not self._head.done():
             self._head.set_exception(error)
-        elif self._sink is not None:
-            self._sink.on_fail(error)
+        self._push_end()
 
     def _read_heads(self, data: bytes) -> None:
         while self._framing is None:
@@ -283,11 +255,9 @@ class Incoming:
         except (FramingError, DecodingError) as error:
             self._fail_head(str(error))
             return
+        self._clock.received(self._loop.time(), body=bool(payload))
         if payload:
-            self._phase = "idle"
             self._deliver(payload)
-        if self._phase == "idle":
-            self._deadline = self._loop.time() + self._clocks.idle
         if framing.done and self._connection is not None:
             self._complete(framing)
 
@@ -311,8 +281,15 @@ class Incoming:
         if connection is not None:
             connection.finished(keep=self._keep and framing.delimited and not framing.rest)
         self._delimited = framing.delimited
-        if self._sink is not None:
-            self._sink.on_end(delimited=framing.delimited)
+        self._push_end()
+
+    def _push_end(self) -> None:
+        if self._sink is None:
+            return
+        if self._error is not None:
+            self._sink.on_fail(self._error)
+        elif self._delimited is not None:
+            self._sink.on_end(delimited=self._delimited)
 
 
 class _Collector:

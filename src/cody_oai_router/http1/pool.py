@@ -22,6 +22,7 @@ class Pool:
         self._opening = 0
         self._waiting: deque[asyncio.Future[ClientConnection | None]] = deque()
         self._unclosed: set[ClientConnection] = set()
+        self._all_closed: asyncio.Future[None] | None = None
 
     def take_idle(self) -> ClientConnection | None:
         """Return the connection that was used last, if one is idle."""
@@ -75,6 +76,8 @@ class Pool:
     def closed(self, connection: ClientConnection) -> None:
         """Note that a connection's socket is closed."""
         self._unclosed.discard(connection)
+        if self._all_closed is not None and not self._unclosed and not self._all_closed.done():
+            self._all_closed.set_result(None)
 
     def check(self, now: float) -> bool:
         """Look at all clocks; the result is whether there is anything left to look at."""
@@ -92,8 +95,11 @@ class Pool:
                 waiter.set_exception(ConnectionLost(reason))
         for connection in list(self._live):
             connection.fail(reason)
-        while self._unclosed:  # their transports say so in the next turns of the loop
-            await asyncio.sleep(0)
+        for connection in list(self._unclosed):  # also those that are still saying goodbye in TLS
+            connection.drop()
+        if self._unclosed:
+            self._all_closed = self._loop.create_future()
+            await self._all_closed
 
     def _is_stale(self, connection: ClientConnection) -> bool:
         # The loop's clock stands still while a laptop sleeps; the world's does not, and the connection is long dead.

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import socket
+from http import HTTPStatus
 from typing import Final
 
 from cody_oai_router.http1.errors import ProxyFailed
@@ -11,6 +12,7 @@ from cody_oai_router.http1.outgoing import Origin, Proxy
 
 _MAX_HEAD: Final = 16 * 1024
 _MAX_HEADERS: Final = 100
+_SUCCESSFUL: Final = 2
 
 
 def authorization_line(proxy: Proxy) -> bytes:
@@ -43,10 +45,10 @@ def _judge(head: bytes, proxy: Proxy, origin: Origin) -> None:
     response = read_response_head(head[:end], _MAX_HEADERS)
     if isinstance(response, Refusal):
         raise ProxyFailed(f"the proxy {proxy.address} does not answer in HTTP: {response.reason}")
-    if response.status == 407:
+    if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         need = "did not accept the credentials" if proxy.credentials else "wants credentials"
         raise ProxyFailed(f"the proxy {proxy.address} {need}: set them in the proxy's address, http://user:password@…")
-    if not 200 <= response.status < 300:
+    if response.status // 100 != _SUCCESSFUL:
         raise ProxyFailed(f"the proxy {proxy.address} refused to connect to {origin.address}: {response.status}")
     if len(head) > end:
         raise ProxyFailed(f"the proxy {proxy.address} sent something in front of the TLS connection")

@@ -74,6 +74,7 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._all_closed: asyncio.Future[None] | None = None
         self._sweep = Sweep(self._loop, self._look)
         times = self.limits
         self._shortest = min(
@@ -123,8 +124,9 @@ class Server:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        while self._connections:  # their transports say so in the next turns of the loop
-            await asyncio.sleep(0)
+        if self._connections:
+            self._all_closed = self._loop.create_future()
+            await self._all_closed
         self._sweep.stop()
 
     # The connections call.
@@ -141,6 +143,8 @@ class Server:
     def untrack(self, connection: Connection) -> None:
         """Forget a connection that is closed, or has handed over to another one."""
         self._connections.discard(connection)
+        if self._all_closed is not None and not self._connections and not self._all_closed.done():
+            self._all_closed.set_result(None)
 
     def admit(self, request: Request) -> Response | None:
         """Ask the application whether it takes this request."""
@@ -160,17 +164,24 @@ class Server:
         task.add_done_callback(self._tasks.discard)
 
     async def _handle(self, request: Request, exchange: ServerExchange) -> None:
+        try:
+            await self._answer(request, exchange)
+        finally:
+            exchange.drop()
+
+    async def _answer(self, request: Request, exchange: ServerExchange) -> None:
         problem: Exception | None = None
         try:
             await self._application.handle(request, exchange)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             problem = error
-        if exchange.started and not exchange.ended:
+        if problem is None and exchange.ended:
+            return
+        response = self._application.failed(request, problem)
+        if exchange.started:
             exchange.abort()
-        if problem is not None or not exchange.ended:
-            response = self._application.failed(request, problem)
-            if not exchange.started:
-                exchange.respond(response)
+        else:
+            exchange.respond(response)
 
     def _look(self, now: float) -> bool:
         for connection in list(self._connections):

@@ -19,17 +19,42 @@ def initial_size(length: int) -> int:
     return min(length, _FIRST)
 
 
-class SizedReceiver(asyncio.BufferedProtocol):
+class _Receiver(asyncio.BaseProtocol):
+    """What a receiver leaves to the connection."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    def eof_received(self) -> bool | None:
+        """The client stopped before the body was complete."""
+        return self._connection.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._connection.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """An earlier answer is still on its way."""
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It is not any more."""
+        self._connection.resume_writing()
+
+
+class SizedReceiver(_Receiver, asyncio.BufferedProtocol):
     """Receives a body of known length straight into one bytearray.
 
     No piece is allocated, joined or copied, which is most of the cost of a large body; not a byte beyond the body is
     read. The memory grows with what arrives, not with what a head claims.
     """
 
-    __slots__ = ("_connection", "_filled", "_granted", "_length", "_memory")
+    __slots__ = ("_filled", "_granted", "_length", "_memory")
 
     def __init__(self, connection: ServerConnection, length: int, first: bytes) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._length = length
         self._filled = len(first)
         self._granted = max(initial_size(length), len(first))
@@ -52,14 +77,6 @@ class SizedReceiver(asyncio.BufferedProtocol):
         if self._filled == self._granted:
             self._grow()
 
-    def eof_received(self) -> bool | None:
-        """The client stopped before the body was complete."""
-        return self._connection.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone."""
-        self._connection.connection_lost(exc)
-
     def _grow(self) -> None:
         # The memory itself can only grow when the transport has let go of it: in the next get_buffer.
         granted = min(2 * self._granted, self._length)
@@ -67,13 +84,13 @@ class SizedReceiver(asyncio.BufferedProtocol):
             self._granted = granted
 
 
-class ChunkedReceiver(asyncio.Protocol):
+class ChunkedReceiver(_Receiver, asyncio.Protocol):
     """Receives a chunked body, up to a limit."""
 
-    __slots__ = ("_body", "_chunks", "_connection", "_limit")
+    __slots__ = ("_body", "_chunks", "_limit")
 
     def __init__(self, connection: ServerConnection, limit: int) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._limit = limit
         self._chunks = Chunked()
         self._body = bytearray()
@@ -93,11 +110,3 @@ class ChunkedReceiver(asyncio.Protocol):
                 self._connection.body_complete(self._body, self._chunks.rest)
             else:
                 self._connection.body_progress()
-
-    def eof_received(self) -> bool | None:
-        """The client stopped before the body was complete."""
-        return self._connection.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone."""
-        self._connection.connection_lost(exc)

@@ -20,6 +20,7 @@ from cody_oai_router.http1.server_exchange import ServerExchange
 if TYPE_CHECKING:
     from cody_oai_router.http1.server import Server
 
+_HEAD_END: Final = b"\r\n\r\n"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _REFUSALS: Final = 64
 """Connections beyond the limit that are told so at the same time; further ones are closed without a word."""
@@ -185,8 +186,8 @@ class ServerConnection(asyncio.Protocol):
         while data and self._exchange is None:
             if data.startswith(b"\r\n"):  # tolerated before a request line: RFC 9112 §2.2
                 data = data[_EMPTY_LINES.match(data).end() :]  # type: ignore[union-attr]
-            end = data.find(b"\r\n\r\n") + 4
-            if end < 4:
+            end = data.find(_HEAD_END) + len(_HEAD_END)
+            if end < len(_HEAD_END):
                 self._wait_for_head(data, begun=begun)
                 return
             data = self._read_head(data[:end], data[end:])

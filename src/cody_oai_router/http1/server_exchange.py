@@ -128,6 +128,11 @@ class ServerExchange:
         elif self.task is not None:
             self.task.cancel()
 
+    def drop(self) -> None:
+        """The handler is done: whatever it left unanswered is closed at once."""
+        if not self.ended:
+            self._transport.abort()
+
     def pause(self) -> None:
         """The client reads slowly."""
         self.paused = True

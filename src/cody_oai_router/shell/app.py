@@ -14,6 +14,7 @@ from cody_oai_router.dialects import openai_chat
 from cody_oai_router.faults import STATUS, Fault, Kind
 from cody_oai_router.http1 import Request, Response, ServerExchange
 from cody_oai_router.shell.chat import JSON, Chat, Headers, Record
+from cody_oai_router.shell.guard import Guard
 from cody_oai_router.shell.log import Entry
 from cody_oai_router.shell.workshop import Workshop
 
@@ -33,23 +34,25 @@ class App:
 
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
+        self._guard = Guard(shop.settings)
         self._demo: Headers = [(b"x-router-demo", b"true")] if shop.demo else []
         self._pages: dict[str, Callable[[Headers], Response]] = {"/health": self._health, "/": self._welcome}
 
     def admit(self, request: Request) -> Response | None:
         """Lets a request in on its head, or refuses it."""
-        encoding = request.header(b"content-encoding")
-        if encoding not in (None, b"", b"identity"):
-            fault = Fault(
-                kind="bad_request", message="Compressed request bodies are not read; send it plain.", override=415
-            )
-            return self._refusal(fault, self._headers())
-        return None
+        fault = self._guard.refusal(request, normal_path(request.path)) or _encoded(request)
+        response = self._guard.preflight(request) if fault is None else self._refusal(fault, self._headers(request))
+        if response is not None:
+            record = Record()
+            record.status = response.status
+            record.failure = fault.kind if fault is not None else ""
+            self._shop.log.request(self._entry(request, record))
+        return response
 
     def malformed(self, status: int, reason: str) -> Response:
         """Words what the HTTP layer refuses by itself."""
         kind = _KIND_OF.get(status, "bad_request" if status < STATUS["internal"] else "unavailable")
-        return self._refusal(Fault(kind=kind, message=reason, override=status), self._headers())
+        return self._refusal(Fault(kind=kind, message=reason, override=status), self._headers(None))
 
     def failed(self, request: Request, error: BaseException | None) -> Response:
         """Answers for a defect of ours: an id for the client, the rest for the log."""
@@ -57,7 +60,7 @@ class App:
         trace = "".join(traceback.format_exception(error)) if error else "no answer was given"
         self._shop.log.note(f"defect {number} at {request.method} {request.path}: {trace}")
         message = f"The router failed; its log says more under {number}. Please report it."
-        return self._refusal(Fault(kind="internal", message=message), self._headers())
+        return self._refusal(Fault(kind="internal", message=message), self._headers(request))
 
     async def handle(self, request: Request, exchange: ServerExchange) -> None:
         """Answers one request and logs it."""
@@ -75,7 +78,7 @@ class App:
 
     async def _route(self, request: Request, exchange: ServerExchange, record: Record) -> None:
         path = normal_path(request.path)
-        headers = self._headers()
+        headers = self._headers(request)
         method = method_of(path)
         if path == _CHAT and request.method == method:
             await Chat(self._shop, request, exchange, headers, record).answer()
@@ -115,8 +118,9 @@ class App:
         text = _WELCOME.format(version=__version__, mode=mode)
         return Response(200, [(b"content-type", b"text/plain; charset=utf-8"), *headers], text.encode())
 
-    def _headers(self) -> Headers:
-        return [(b"x-request-id", f"req_{self._shop.clock.identifier()}".encode()), *self._demo]
+    def _headers(self, request: Request | None) -> Headers:
+        cors = self._guard.cors(request) if request is not None else []
+        return [(b"x-request-id", f"req_{self._shop.clock.identifier()}".encode()), *self._demo, *cors]
 
     def _refusal(self, fault: Fault, headers: Headers) -> Response:
         body = openai_chat.write_fault(self._shop.redacted(fault))
@@ -150,6 +154,14 @@ def method_of(path: str) -> str | None:
     if path.startswith(_MODEL) and len(path) > len(_MODEL):
         return "GET"
     return _ROUTES.get(path)
+
+
+def _encoded(request: Request) -> Fault | None:
+    encoding = request.header(b"content-encoding")
+    if encoding in (None, b"", b"identity"):
+        return None
+    message = "Compressed request bodies are not read; send it plain."
+    return Fault(kind="bad_request", message=message, code="unsupported_encoding", override=415)
 
 
 def _unknown(request: Request) -> Fault:

@@ -8,7 +8,7 @@ from typing import Any
 from cody_oai_router.simulator import refusals
 from cody_oai_router.simulator.chat_request import Chat
 from cody_oai_router.simulator.instance import Instance
-from cody_oai_router.simulator.model import Call, Fail, Part, Reply, Text, tokens
+from cody_oai_router.simulator.model import Call, Fail, Part, Reply, Text, split, tokens
 from cody_oai_router.simulator.refusals import REFUSALS
 from cody_oai_router.simulator.steps import Hold, Send, Wait
 from cody_oai_router.simulator.wire import Answer, Piece, json_answer, write_json
@@ -35,11 +35,15 @@ class _Spoken:
     parts: Sequence[Part]
     finish: str
     lost_deltas: bool
-    said: int
 
     @property
     def text(self) -> str:
         return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+    @property
+    def tokens(self) -> int:
+        words = sum(isinstance(part, Text) for part in self.parts)
+        return words + sum(len(tokens(call.arguments)) for call in self.calls)
 
     @property
     def calls(self) -> list[Call]:
@@ -48,29 +52,34 @@ class _Spoken:
 
 def _limited(chat: Chat, reply: Reply) -> _Spoken:
     """Cuts the reply at a stop sequence and after `max_tokens`, and names how it ended."""
-    parts: list[Part] = []
-    said, finish = 0, "stop"
-    before = ""
-    for part in reply.parts:
-        text = part.text if isinstance(part, Text) else ""
-        kept, stopped = _until_stop(before, text, chat.stop)
-        pieces = tokens(kept)
-        room = chat.max_tokens - said
-        parts += [Text(piece) for piece in pieces[:room]] if isinstance(part, Text) else [part]
-        said += min(len(pieces), room) + (len(tokens(part.arguments)) if isinstance(part, Call) else 0)
-        before += kept
-        if stopped or len(pieces) > room:
-            finish = "stop_sequence" if stopped else "length"
+    pieces = [piece for part in reply.parts for piece in split(part)]
+    pieces, stopped = _until_stop(pieces, chat.stop)
+    pieces, cut = _within(pieces, chat.max_tokens)
+    called = any(isinstance(piece, Call) for piece in pieces)
+    finish = "length" if cut else "stop_sequence" if stopped else "tool_calls" if called else "stop"
+    return _Spoken(pieces, finish, reply.lost_deltas)
+
+
+def _until_stop(pieces: Sequence[Part], stop: Sequence[str]) -> tuple[Sequence[Part], bool]:
+    text = "".join(piece.text for piece in pieces if isinstance(piece, Text))
+    left = min((end for word in stop if word and (end := text.find(word)) >= 0), default=None)
+    if left is None:
+        return pieces, False
+    kept: list[Part] = []
+    for piece in pieces:
+        if not isinstance(piece, Text):
+            kept.append(piece)
+            continue
+        kept += [Text(piece.text[:left])] if left else []
+        left -= len(piece.text)
+        if left <= 0:
             break
-        if isinstance(part, Call):
-            finish = "tool_calls"
-    return _Spoken(parts, finish, reply.lost_deltas, said)
+    return kept, True
 
 
-def _until_stop(before: str, text: str, stop: Sequence[str]) -> tuple[str, bool]:
-    """Returns the part of a text before a stop sequence: one that began in earlier text only loses its rest."""
-    ends = [end for word in stop if word and (end := (before + text).find(word, max(0, len(before) - len(word)))) >= 0]
-    return (text[: max(0, min(ends) - len(before))], True) if ends else (text, False)
+def _within(pieces: Sequence[Part], limit: int) -> tuple[Sequence[Part], bool]:
+    words = [position for position, piece in enumerate(pieces) if isinstance(piece, Text)]
+    return (pieces[: words[limit]], True) if len(words) > limit else (pieces, False)
 
 
 _RAW_FINISH: Mapping[str, Mapping[str, str]] = {  # provider words, as 5.6 passes them on (contract §3.3)
@@ -94,12 +103,12 @@ def _usage(chat: Chat, spoken: _Spoken, instance: Instance) -> dict[str, Any]:
         return {"completion_tokens": 0, "prompt_tokens": 0, "total_tokens": 0}
     prompt = sum(len(tokens(message.text)) for message in chat.messages)
     usage: dict[str, Any] = {
-        "completion_tokens": spoken.said,
+        "completion_tokens": spoken.tokens,
         "prompt_tokens": prompt,
-        "total_tokens": prompt + spoken.said,
+        "total_tokens": prompt + spoken.tokens,
     }
     if instance.profile.usage == "credits":
-        usage["credits"] = math.ceil((prompt + 5 * spoken.said) / 1000)
+        usage["credits"] = math.ceil((prompt + 5 * spoken.tokens) / 1000)
         if chat.model.provider == "anthropic":
             usage["prompt_tokens_details"] = {"cached_tokens": 0, "cache_creation_input_tokens": 0}
     return usage

@@ -97,6 +97,11 @@ def tokens(text: str) -> list[str]:
     return re.findall(r"\S+\s*|\s+", text)
 
 
+def split(part: Part) -> Sequence[Part]:
+    """Splits what is said into parts of one token each."""
+    return [Text(token) for token in tokens(part.text)] if isinstance(part, Text) else [part]
+
+
 _TELLING = 4  # letters: "get" and "the" say nothing about which tool is meant
 _MARKER = re.compile(r"\[\[([a-z-]+)(?::(.*?))?\]\]", re.DOTALL)
 _SYSTEM = re.compile(r"<SYSTEM_PROMPT>.*?</SYSTEM_PROMPT>\s*", re.DOTALL)
@@ -179,7 +184,7 @@ def _staged(content: Sequence[Part], markers: Mapping[str, list[str]]) -> Iterat
         code, _, text = markers["status"][0].partition(" ")
         yield Fail(text, int(code))
     middle = list(_interruptions(markers, "mid-"))
-    pieces = [piece for part in content for piece in _pieces(part)]
+    pieces = [piece for part in content for piece in split(part)]
     pace = [Wait(float(markers["pace"][0]))] if "pace" in markers else []
     for position, piece in enumerate(pieces):
         if position == len(pieces) // 2:
@@ -191,7 +196,3 @@ def _interruptions(markers: Mapping[str, list[str]], prefix: str) -> Iterator[Pa
     yield from (Wait(float(seconds)) for seconds in markers.get(f"{prefix}silence", ()))
     yield from (Hold(name) for name in markers.get(f"{prefix}hold", ()))
     yield from (Fail(message) for message in markers.get(f"{prefix}error", ()))
-
-
-def _pieces(part: Part) -> Sequence[Part]:
-    return [Text(token) for token in tokens(part.text)] if isinstance(part, Text) else [part]
