@@ -87,13 +87,17 @@ _ODD = "contains a space, a backslash or a control character"
         ("https://@h", "it contains a user name or password: the access token has its own variable"),
         (
             "http://sg.example.com",
-            "'http://sg.example.com' would send your token unencrypted: use https, or accept it with "
-            "ALLOW_INSECURE_UPSTREAM=1",
+            (
+                "'http://sg.example.com' would send your token unencrypted: use https, or accept it with "
+                "ALLOW_INSECURE_UPSTREAM=1"
+            ),
         ),
         (
             "http://localhost.example.com",
-            "'http://localhost.example.com' would send your token unencrypted: use https, or accept it with "
-            "ALLOW_INSECURE_UPSTREAM=1",
+            (
+                "'http://localhost.example.com' would send your token unencrypted: use https, or accept it with "
+                "ALLOW_INSECURE_UPSTREAM=1"
+            ),
         ),
     ],
 )
@@ -113,17 +117,15 @@ def test_this_machine(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["0.0.0.0", "::", "10.0.0.1", "notlocalhost", "localhost.example", "127.0.0.1.nip.io", "127.1"]
+    "host", ["10.0.0.0", "::", "10.0.0.1", "notlocalhost", "localhost.example", "127.0.0.1.nip.io", "127.1"]
 )
 def test_not_this_machine(host: str) -> None:
     assert not is_loopback(host)
 
 
-@pytest.mark.parametrize("text", ["/.api/llm/chat/completions", "/a", "/a%20b/~c;d=1", "/a/"])
+@pytest.mark.parametrize("text", ["/.api/llm/chat/completions", "/a", "/a%20b/~c;d=1"])
 def test_an_end_point(text: str) -> None:
-    assert read_end_point(text) == (
-        text if text != "/a/" else Wrong("'/a/' contains a character that a path may not have")
-    )
+    assert read_end_point(text) == text
 
 
 _ONE = "does not begin with exactly one /: give a path on the instance, not a whole address"
@@ -146,7 +148,8 @@ _ONE = "does not begin with exactly one /: give a path on the instance, not a wh
         ("/a#b", "'/a#b' has a query or a fragment: give the path alone"),
         ("/a b", "'/a b' contains a character that a path may not have"),
         ("/a\r\nX: y", "'/a\\r\\nX: y' contains a character that a path may not have"),
-        ("/", "'/' contains an empty segment, a backslash or an encoded slash"),
+        ("/", "'/' ends with a slash"),
+        ("/a/", "'/a/' ends with a slash"),
     ],
 )
 def test_an_end_point_that_is_refused(text: str, why: str) -> None:
@@ -172,24 +175,27 @@ def test_no_reader_of_addresses_raises(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "proxy"),
     [
-        ("http://proxy:3128", Proxy("http", "proxy", 3128)),
-        ("proxy:3128", Proxy("http", "proxy", 3128)),
-        ("proxy/", Proxy("http", "proxy", 80)),
-        ("https://proxy", Proxy("https", "proxy", 443)),
-        ("http://[::1]:8080/", Proxy("http", "::1", 8080)),
-        ("http://u:p%40%3Aw@proxy:1", Proxy("http", "proxy", 1, Secret("u:p@:w"))),
-        ("http://u:p@w@proxy:1", Proxy("http", "proxy", 1, Secret("u:p@w"))),
-        ("http://u@proxy:1", Proxy("http", "proxy", 1, Secret("u:"))),
+        ("http://proxy:3128", Proxy("proxy", 3128)),
+        ("proxy:3128", Proxy("proxy", 3128)),
+        ("proxy/", Proxy("proxy", 80)),
+        ("http://[::1]:8080/", Proxy("::1", 8080)),
+        ("http://u:p%40%3Aw@proxy:1", Proxy("proxy", 1, Secret("u:p@:w"))),
+        ("http://u:p@w@proxy:1", Proxy("proxy", 1, Secret("u:p@w"))),
+        ("http://u@proxy:1", Proxy("proxy", 1, Secret("u:"))),
     ],
 )
 def test_a_proxy(text: str, proxy: Proxy) -> None:
     assert read_proxy(text) == proxy
 
 
+_PLAIN = "only proxies that are spoken to in plain HTTP are supported: give http://host:port"
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("socks5://u:canary@h:1", "only HTTP proxies are supported: give http://host:port or https://host:port"),
+        ("socks5://u:canary@h:1", _PLAIN),
+        ("https://u:canary@h:1", _PLAIN),
         ("http://u:canary@h:x", "it is not a proxy address: give http://host:port"),
         ("http://u:canary@h/path", "it is not a proxy address: give http://host:port"),
         ("http://u:canary @h", "it contains a character that a proxy address may not have, or is not a URL"),
@@ -230,20 +236,20 @@ def test_what_is_reached_without_the_proxy(host: str, entry: str, direct: bool) 
 
 
 def test_where_to_listen() -> None:
-    assert read_listen(["127.0.0.1", "[::1]", "0.0.0.0", "localhost"]) == ("127.0.0.1", "::1", "0.0.0.0")
+    assert read_listen("127.0.0.1, [::1],10.0.0.1,localhost") == ("127.0.0.1", "::1", "10.0.0.1")
     why = "'my-laptop' is not an IP address: give 127.0.0.1, ::1, or 0.0.0.0 for every network"
-    assert read_listen(["::1", "my-laptop"]) == Wrong(why)
+    assert read_listen("::1,my-laptop") == Wrong(why)
 
 
 def test_names_of_this_router() -> None:
-    assert read_host_names(["Router.Example", "[::2]", "10.0.0.1"]) == ("router.example", "::2", "10.0.0.1")
+    assert read_host_names("Router.Example,[::2],10.0.0.1") == ("router.example", "::2", "10.0.0.1")
     for word in ("https://h", "h:3000", "*", "a/b"):
         why = f"'{word}' is not a host name: give the name alone, without a scheme or a port"
-        assert read_host_names([word]) == Wrong(why)
+        assert read_host_names(word) == Wrong(why)
 
 
 def test_origins_of_web_pages() -> None:
-    words = ["https://App.example.com:8443/", "app://obsidian.md", "null", "*", "chrome-extension://abc"]
+    words = "https://App.example.com:8443/,app://obsidian.md,null,*,chrome-extension://abc"
     assert read_origins(words) == (
         "https://app.example.com:8443",
         "app://obsidian.md",
@@ -259,5 +265,5 @@ def test_origins_of_web_pages() -> None:
         "https://u@h",
         "https://\u00e9",
     ):
-        why = f"{ascii(word)} is not an origin: write it like https://app.example.com or app://name"
-        assert read_origins([word]) == Wrong(why)
+        why = f"{word!a} is not an origin: write it like https://app.example.com or app://name"
+        assert read_origins(word) == Wrong(why)

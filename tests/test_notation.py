@@ -80,6 +80,7 @@ def test_a_value(read: Callable[[str], object], text: str, value: object) -> Non
         (read_text, "a\tb", "'a\\tb' contains a control character"),
         (read_aliases, "a", "'a' is not an alias: write it like name=model"),
         (read_aliases, "=b", "'=b' is not an alias: write it like name=model"),
+        (read_aliases, "a=\udcff", "'a=\\udcff' contains a control character"),
         (read_aliases, "a=", "'a=' is not an alias: write it like name=model"),
         (read_aliases, "a=b,a=c", "'a' is given twice"),
         (read_log_format, "xml", "'xml' is neither text nor json"),

@@ -69,8 +69,10 @@ def test_a_secret_in_a_file() -> None:
         [f"{IN_FILE}: the file is empty (in /wholerelative) (from the environment)."],
     )
     assert secret_from(environment, text="<token>")[1] == [
-        f"{IN_FILE}: it is still a placeholder: put your own access token (sgp_...) there (in /wholerelative) "
-        "(from the environment)."
+        (
+            f"{IN_FILE}: it is still a placeholder: put your own access token (sgp_...) there (in /wholerelative) "
+            "(from the environment)."
+        )
     ]
 
 
@@ -113,7 +115,7 @@ def test_the_working_directory_may_not_name_files_of_secrets(path: str) -> None:
 def test_a_relative_path_is_for_the_one_who_knows_where_he_is(place: Place, path: str, taken: bool) -> None:
     secret, lines = secret_from(Source(place, "s", {IN_FILE: path}))
     assert (secret is not None) is taken
-    why = f"{IN_FILE}: {ascii(path)} depends on the working directory: give the whole path, or ~/... (from s)."
+    why = f"{IN_FILE}: {path!a} depends on the working directory: give the whole path, or ~/... (from s)."
     assert lines == ([] if taken else [why])
 
 

@@ -2,6 +2,8 @@
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cody_oai_router.addresses import Proxy, Upstream
 from cody_oai_router.credentials import Secret
@@ -119,7 +121,7 @@ SHOWN: dict[str, tuple[str, str, object]] = {
     "ROUTER_API_KEY_FILE": ("/key", "api_key", Secret("key-from-file")),
     "ALLOWED_HOSTS": ("r.example", "allowed_hosts", ("r.example",)),
     "ALLOWED_ORIGINS": ("app://x", "allowed_origins", ("app://x",)),
-    "HTTPS_PROXY": ("http://u:p@proxy:1", "proxy", Proxy("http", "proxy", 1, Secret("u:p"))),
+    "HTTPS_PROXY": ("http://u:p@proxy:1", "proxy", Proxy("proxy", 1, Secret("u:p"))),
     "NO_PROXY": ("example.com", "proxy", None),
     "CA_FILE": ("/ca.pem", "ca_file", "/ca.pem"),
     "SSL_CERT_FILE": ("/ca.pem", "ca_file", "/ca.pem"),
@@ -191,8 +193,8 @@ def test_hosts_of_ones_own_are_the_only_ones() -> None:
 
 def test_the_proxy_is_left_out_where_it_has_no_part() -> None:
     proxy = "http://proxy:1"
-    assert settings(HTTPS_PROXY=proxy).proxy == Proxy("http", "proxy", 1)
-    assert settings(https_proxy=proxy, no_proxy="other.com").proxy == Proxy("http", "proxy", 1)
+    assert settings(HTTPS_PROXY=proxy).proxy == Proxy("proxy", 1)
+    assert settings(https_proxy=proxy, no_proxy="other.com").proxy == Proxy("proxy", 1)
     assert settings(HTTPS_PROXY=proxy, no_proxy="sg.example.com").proxy is None
     assert settings(HTTPS_PROXY=proxy, SOURCEGRAPH_BASE_URL="http://localhost:1").proxy is None
     assert settings(HTTPS_PROXY=proxy, SOURCEGRAPH_BASE_URL="https://127.0.0.1:1").proxy is None
@@ -210,7 +212,7 @@ def test_extra_headers_from_both_forms() -> None:
     found = settings(SRC_HEADERS="A: one\\nB:two", SRC_HEADER_b="three", SRC_HEADER_C_D="four")
     assert found.extra_headers == (("a", Secret("one")), ("b", Secret("three")), ("c_d", Secret("four")))
     assert refused(SRC_HEADER_AUTHORIZATION="x") == (
-        "SRC_HEADER_AUTHORIZATION: it sets the header AUTHORIZATION, which carries the access token (from the environment).",
+        "SRC_HEADER_AUTHORIZATION: it sets the header Authorization, which carries the access token (from the environment).",
     )
     assert refused(SRC_HEADERS="x") == ("SRC_HEADERS: every line needs the form name:value (from the environment).",)
 
@@ -220,31 +222,39 @@ def test_banners() -> None:
     assert settings(SOURCEGRAPH_BASE_URL="http://sg.example.com", ALLOW_INSECURE_UPSTREAM="1").notices == (
         "WARNING: your token and all prompts travel unencrypted to http://sg.example.com (ALLOW_INSECURE_UPSTREAM).",
     )
-    assert settings(ROUTER_HOST="0.0.0.0", ROUTER_API_KEY="k").notices == (
+    assert settings(ROUTER_HOST="::", ROUTER_API_KEY="k").notices == (
         "WARNING: the router listens beyond this machine; keys and prompts travel unencrypted (ROUTER_HOST).",
     )
 
 
 def test_others_may_not_use_the_token_without_a_key() -> None:
     assert refused(ROUTER_HOST="127.0.0.1,10.0.0.1") == (
-        "ROUTER_HOST: others in the network could use your token: set ROUTER_API_KEY too, or listen on 127.0.0.1 "
-        "(from the environment).",
+        (
+            "ROUTER_HOST: others in the network could use your token: set ROUTER_API_KEY too, or listen on 127.0.0.1 "
+            "(from the environment)."
+        ),
     )
     assert refused(ALLOWED_ORIGINS="*") == (
-        "ALLOWED_ORIGINS: any web page could use your token: set ROUTER_API_KEY too, or list the origins "
-        "(from the environment).",
+        (
+            "ALLOWED_ORIGINS: any web page could use your token: set ROUTER_API_KEY too, or list the origins "
+            "(from the environment)."
+        ),
     )
     assert settings(ALLOWED_ORIGINS="*", ROUTER_API_KEY="k").allowed_origins == ("*",)
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     assert refused(PORT="x", IDLE_TIMEOUT="0", SOURCEGRAPH_BASE_URL="sg", SOURCEGRAPH_API_TOKEN="<token>") == (
-        "SOURCEGRAPH_API_TOKEN: it is still a placeholder: put your own access token (sgp_...) there "
-        "(from the environment).",
+        (
+            "SOURCEGRAPH_API_TOKEN: it is still a placeholder: put your own access token (sgp_...) there "
+            "(from the environment)."
+        ),
         "SOURCEGRAPH_BASE_URL: 'sg' has no scheme: write it like https://sourcegraph.example.com (from the environment).",
         "PORT: 'x' is not a port: give a whole number from 0 to 65535 (from the environment).",
-        "IDLE_TIMEOUT: '0' is not a duration: give a number of seconds above 0, such as 60 or 2.5 "
-        "(from the environment).",
+        (
+            "IDLE_TIMEOUT: '0' is not a duration: give a number of seconds above 0, such as 60 or 2.5 "
+            "(from the environment)."
+        ),
     )
 
 
@@ -276,7 +286,9 @@ def test_the_pair_of_src_is_used_where_nothing_of_ours_is_set() -> None:
 @pytest.mark.parametrize("place", LABELS)
 def test_the_pair_of_src_yields_to_any_of_ours(name: str, place: Place) -> None:
     ours = {name: "https://own.example.com" if name.endswith("URL") else "/token" if name.endswith("FILE") else TOKEN}
-    found = settle(environment=_PAIR, **{place: ours | (_PAIR if place == "environment" else {})})
+    places: dict[str, dict[str, str]] = {"environment": _PAIR}
+    places[place] = places.get(place, {}) | ours
+    found = settle(**places)
     if name == "SOURCEGRAPH_BASE_URL":
         assert found == Refusal((), token_missing=True, hints=(f"{_UNUSED}{name} is set.",))
     elif place == "directory" and name.endswith("FILE"):
@@ -306,6 +318,8 @@ STEERING = {
     "CA_FILE": "/ca.pem",
     "SSL_CERT_FILE": "/ca.pem",
     "ROUTER_HOST": "127.0.0.9",
+    "ROUTER_API_KEY": "known-to-others",
+    "ROUTER_API_KEY_FILE": "/key",
     "ALLOWED_HOSTS": "evil.example",
     "ALLOWED_ORIGINS": "https://evil.example",
     "SRC_HEADERS": "X-Forwarded-Host:evil.example",
@@ -319,12 +333,9 @@ HEADERS = {"SRC_HEADERS", "SRC_HEADER_X"}
 @pytest.mark.parametrize("place", LABELS)
 @pytest.mark.parametrize("name", STEERING)
 def test_the_token_is_steered_only_from_where_it_is_trusted(name: str, place: Place, token: Place) -> None:
-    account = {"SOURCEGRAPH_API_TOKEN": TOKEN}
-    found = settle(**{token: account}) if token == place else None
-    if token == place:
-        found = settle(**{token: account | {name: STEERING[name]}})
-    else:
-        found = settle(**{token: account, place: {name: STEERING[name]}})
+    places: dict[str, dict[str, str]] = {token: {"SOURCEGRAPH_API_TOKEN": TOKEN}}
+    places[place] = places.get(place, {}) | {name: STEERING[name]}
+    found = settle(**places)
     if LEVEL[place] <= LEVEL[token]:
         assert isinstance(found, Settings), found
     else:
@@ -335,7 +346,7 @@ def test_the_token_is_steered_only_from_where_it_is_trusted(name: str, place: Pl
         assert found == Refusal((line,))
 
 
-@pytest.mark.parametrize("headers", HEADERS)
+@pytest.mark.parametrize("headers", sorted(HEADERS))
 @pytest.mark.parametrize("name", sorted(set(STEERING) - HEADERS))
 def test_extra_headers_are_protected_like_the_token(name: str, headers: str) -> None:
     cloned = {"SOURCEGRAPH_API_TOKEN": TOKEN, name: STEERING[name]}
@@ -378,10 +389,25 @@ def test_a_cloned_repository_cannot_send_away_a_file_or_the_token_of_src() -> No
     files = settle(directory=evil | {"SOURCEGRAPH_API_TOKEN_FILE": "~/.netrc"})
     assert files == Refusal(
         (
-            "SOURCEGRAPH_API_TOKEN_FILE: a .env in the working directory may not name files to read secrets from "
-            "(from /work/.env).",
+            (
+                "SOURCEGRAPH_API_TOKEN_FILE: a .env in the working directory may not name files to read secrets from "
+                "(from /work/.env)."
+            ),
         )
     )
     assert settle(environment=_PAIR, directory=evil) == Refusal(
         (), token_missing=True, hints=(f"{_UNUSED}SOURCEGRAPH_BASE_URL is set.",)
     )
+
+
+NAMES = st.sampled_from([*(row.name for row in VARIABLES), "https_proxy", "no_proxy", "SRC_HEADER_X", "SRC_HEADER_"])
+VALUES = st.text(max_size=30) | st.sampled_from([text for text, _, _ in SHOWN.values()])
+
+
+@given(st.lists(st.dictionaries(NAMES, VALUES, max_size=8), max_size=5))
+def test_whatever_is_configured_is_settings_or_one_line_a_fault(maps: list[dict[str, str]]) -> None:
+    found = settle(**dict(zip(LABELS, maps, strict=False)))
+    assert isinstance(found, Settings | Refusal)
+    if isinstance(found, Refusal):
+        assert found.lines or found.token_missing
+        assert all(line.endswith(".") for line in found.lines)

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import msgspec
 
 from cody_oai_router.credentials import Secret
-from cody_oai_router.notation import Wrong, quoted
+from cody_oai_router.notation import Wrong, quoted, read_list
 
 Scheme = Literal["http", "https"]
 
@@ -48,9 +48,8 @@ class Upstream(msgspec.Struct, frozen=True):
 
 
 class Proxy(msgspec.Struct, frozen=True):
-    """An HTTP proxy on the way to the instance; `credentials` are `user:password`, decoded."""
+    """An HTTP proxy, spoken to in plain HTTP, on the way to the instance; `credentials` are `user:password`, decoded."""
 
-    scheme: Scheme
     host: str
     port: int
     credentials: Secret | None = None
@@ -169,15 +168,14 @@ def read_proxy(text: str) -> Proxy | Wrong:
     parts = _split(text if "://" in text else f"http://{text}", "http://proxy.example.com:8080")
     if isinstance(parts, Wrong):
         return Wrong("it contains a character that a proxy address may not have, or is not a URL")
-    scheme = _scheme(parts.scheme)
-    if scheme is None:
-        return Wrong("only HTTP proxies are supported: give http://host:port or https://host:port")
+    if parts.scheme != "http":
+        return Wrong("only proxies that are spoken to in plain HTTP are supported: give http://host:port")
     host, port = _host(parts), _port(parts)
     if host is None or port is None or parts.path.strip("/") or parts.query or parts.fragment:
         return Wrong("it is not a proxy address: give http://host:port")
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     credentials = Secret(f"{unquote(user)}:{unquote(password)}") if user else None
-    return Proxy(scheme, host, port or _PORTS[scheme], credentials)
+    return Proxy(host, port or _PORTS["http"], credentials)
 
 
 def bypasses(upstream: Upstream, no_proxy: Sequence[str]) -> bool:
@@ -205,10 +203,10 @@ def _matches(upstream: Upstream, entry: str) -> bool:
         return False
 
 
-def read_listen(words: Sequence[str]) -> tuple[str, ...] | Wrong:
-    """The IP addresses to listen on; `localhost` stands for 127.0.0.1."""
+def read_listen(text: str) -> tuple[str, ...] | Wrong:
+    """The IP addresses to listen on, between commas; `localhost` stands for 127.0.0.1."""
     hosts = []
-    for word in words:
+    for word in read_list(text):
         bare = word[1:-1] if word.startswith("[") and word.endswith("]") else word
         address = _address("127.0.0.1" if bare.lower() == "localhost" else bare)
         if address is None:
@@ -217,19 +215,19 @@ def read_listen(words: Sequence[str]) -> tuple[str, ...] | Wrong:
     return tuple(dict.fromkeys(hosts))
 
 
-def read_host_names(words: Sequence[str]) -> tuple[str, ...] | Wrong:
-    """Names under which clients reach the router, in lower case, without ports."""
-    for word in words:
+def read_host_names(text: str) -> tuple[str, ...] | Wrong:
+    """Names, between commas, under which clients reach the router, in lower case, without ports."""
+    for word in read_list(text):
         bare = word.strip("[]").lower()
         if _address(bare) is None and not _HOST_NAME.fullmatch(bare):
             return Wrong(f"{quoted(word)} is not a host name: give the name alone, without a scheme or a port")
-    return tuple(dict.fromkeys(word.strip("[]").lower() for word in words))
+    return tuple(dict.fromkeys(word.strip("[]").lower() for word in read_list(text)))
 
 
-def read_origins(words: Sequence[str]) -> tuple[str, ...] | Wrong:
-    """Origins as browsers send them: `scheme://host[:port]` in lower case, `null`, or `*` for all."""
+def read_origins(text: str) -> tuple[str, ...] | Wrong:
+    """Origins, between commas, as browsers send them: `scheme://host[:port]` in lower case, `null`, or `*` for all."""
     origins = []
-    for word in words:
+    for word in read_list(text):
         scheme, _, rest = word.lower().rstrip("/").partition("://")
         if word not in {"*", "null"} and (not rest or not scheme or set(rest) & set("/?#@\\*") or not word.isascii()):
             return Wrong(f"{quoted(word)} is not an origin: write it like https://app.example.com or app://name")

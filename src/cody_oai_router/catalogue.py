@@ -19,6 +19,11 @@ from cody_oai_router.conversation import ListedModel
 How = Literal["exact", "alias", "name", "family", "default", "unlisted"]
 
 NEAREST: Final = 3
+# Clients use a handful of names; this many bounds what one that makes them up can fill.
+MAX_REMEMBERED: Final = 1024
+
+# The longest names of the contract (§6.2) have some 50 letters; comparing is slow, so no more of a name is compared.
+MAX_COMPARED: Final = 128
 
 _DATE: Final = re.compile(r"-(20\d{6}|20\d\d-\d\d-\d\d)$")
 _THINKING: Final = re.compile(r"^(.*?)-thinking(-latest)?$")
@@ -73,10 +78,19 @@ class Catalogue:
         self._aliases = aliases
         self._default = default
         self._by_ref = {model.ref: model for model in self.models}
+        self._resolved: dict[tuple[str, bool], Resolved | None] = {}
         self._chat = sorted((model for model in self.models if model.chats), key=lambda model: model.deprecated)
 
     def resolve(self, name: str, *, reasoning: bool = False) -> Resolved | None:
         """Finds the model that a client means by `name`; nothing where there is none (and no default)."""
+        key = (name, reasoning)
+        if key not in self._resolved:
+            if len(self._resolved) >= MAX_REMEMBERED:
+                self._resolved.clear()
+            self._resolved[key] = self._resolve(name, reasoning=reasoning)
+        return self._resolved[key]
+
+    def _resolve(self, name: str, *, reasoning: bool) -> Resolved | None:
         name = name.removeprefix("models/")
         found = self._direct(name) if name else None
         if found is None and self._default:
@@ -89,7 +103,7 @@ class Catalogue:
 
     def nearest(self, name: str) -> list[str]:
         """Gives the three short names that look most like `name`."""
-        wanted = normalised(name)
+        wanted = normalised(name[:MAX_COMPARED])
         ids = dict.fromkeys(model.id for model in self._chat)
         ranked = sorted(ids, key=lambda model_id: -SequenceMatcher(None, wanted, normalised(model_id)).ratio())
         return ranked[:NEAREST]
@@ -114,7 +128,7 @@ class Catalogue:
         if name in self._aliases:
             return self._aliased(self._aliases[name])
         if not self.models:
-            return Resolved(name, "unlisted")
+            return Resolved(name, "unlisted") if name.isprintable() else None  # it goes into a header
         model = self._named(name)
         if model is not None:
             return Resolved(model.ref, "name", model)
@@ -162,7 +176,7 @@ def read_listing(body: bytes) -> list[Model] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     rows = listing.data or []
-    return [Model(ref=row.id, created=int(row.created or 0)) for row in rows if row.id]
+    return [Model(ref=row.id, created=int(row.created or 0)) for row in rows if row.id and row.id.isprintable()]
 
 
 def read_supported(body: bytes) -> list[Model] | None:
@@ -171,7 +185,7 @@ def read_supported(body: bytes) -> list[Model] | None:
         supported = _supported(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return [_model(row) for row in supported.models or () if row.modelRef]
+    return [_model(row) for row in supported.models or () if row.modelRef and row.modelRef.isprintable()]
 
 
 def merged(listing: list[Model] | None, supported: list[Model] | None) -> list[Model] | None:

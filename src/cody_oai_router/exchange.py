@@ -10,11 +10,14 @@ import msgspec
 
 from cody_oai_router.abilities import Abilities, missing
 from cody_oai_router.adapt.roles import adapt_turns
-from cody_oai_router.catalogue import Catalogue, Resolved
+from cody_oai_router.catalogue import Catalogue, Model, Resolved
 from cody_oai_router.conversation import Prompt
 from cody_oai_router.dialects import llm_chat
 from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, Fault
 from cody_oai_router.lessons import Lesson, learn
+
+# The longest references of the contract (§6.2) have some 50 letters.
+MAX_NAME_SHOWN: Final = 128
 
 _HOW_NOTES: Final = {
     "exact": None,
@@ -65,7 +68,7 @@ def resolve(prompt: Prompt, catalogue: Catalogue) -> Resolved | Fault:
         return Fault(kind="bad_request", message=message, param="model", code="missing_required_parameter")
     nearest = ", ".join(f"`{name}`" for name in catalogue.nearest(prompt.model))
     message = (
-        f"The model `{prompt.model}` does not exist on this Sourcegraph instance. Nearest: {nearest or 'none'}. "
+        f"The model `{_shown(prompt.model)}` does not exist on this Sourcegraph instance. Nearest: {nearest or 'none'}. "
         "GET /v1/models lists all; MODEL_ALIASES and DEFAULT_MODEL map other names."
     )
     return Fault(kind="model_not_found", message=message, param="model")
@@ -114,8 +117,14 @@ def again(fault: Fault, tried: Plan, before: frozenset[str]) -> Again | None:
     return None
 
 
+def _shown(name: str) -> str:
+    """Gives a client's model name as an error can say it: short, and with nothing in it that a terminal would obey."""
+    short = name if len(name) <= MAX_NAME_SHOWN else f"{name[:MAX_NAME_SHOWN]}…"
+    return "".join(letter if letter.isprintable() else "�" for letter in short)
+
+
 def _reasons(resolved: Resolved) -> bool:
-    return resolved.model.reasons if resolved.model is not None else "thinking" in resolved.ref
+    return (resolved.model or Model(ref=resolved.ref)).reasons
 
 
 def _max_tokens(

@@ -99,6 +99,8 @@ def read_text(text: str) -> str | Wrong:
 
 def read_aliases(text: str) -> dict[str, str] | Wrong:
     """The models that further names stand for: `name=model,name=model`."""
+    if not text.isprintable():
+        return Wrong(f"{quoted(text)} contains a control character")
     aliases: dict[str, str] = {}
     for pair in read_list(text):
         name, equals, model = (part.strip() for part in pair.partition("="))

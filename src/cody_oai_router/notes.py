@@ -59,6 +59,7 @@ NOTES: Final[dict[str, str]] = {
     "max_completion_tokens:renamed": "Sent as `max_tokens`, the only name that the LLM API knows.",
     "max_tokens:raised": "Raised above the model's thinking budget, as the instance demands.",
     "stop:listed": "One stop sequence went as a list of one.",
+    "stop:empty-dropped": "Empty stop sequences were left out: they stop nothing, and providers refuse them.",
     "functions:as-tools": "Legacy `functions` (and `function_call` in the history) went as tools.",
     "tools:withheld": 'Tools were not sent: `tool_choice` is "none", which the LLM API would ignore.',
     "tools:narrowed": "Only the tool that `tool_choice` names was sent.",

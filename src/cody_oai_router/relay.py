@@ -92,26 +92,23 @@ class Source:
 
     def _first(self, data: bytes) -> list[Event]:
         """Holds back until the first byte that is not white space tells a stream from a whole body."""
+        if not self._whole:
+            data = data.lstrip(_SPACE)
+            if not data:
+                return []
+            if data[:1] not in (b"{", b"<", b"["):
+                self._splitter = Splitter(self._event_limit)
+                return self._frames(self._splitter.feed(data))
         self._whole.append(data)
         self._size += len(data)
         if self._size > self._reply_limit:
-            return self._fail(
-                Fault(kind="bad_gateway", message="Sourcegraph's answer is longer than MAX_REPLY_BYTES allows.")
-            )
-        start = self._whole[0].lstrip(_SPACE)
-        if not start:
-            self._whole = [b"".join(self._whole)]
-            start = self._whole[0].lstrip(_SPACE)
-        if not start or start[:1] in (b"{", b"<", b"["):
-            return []
-        self._splitter = Splitter(self._event_limit)
-        held = b"".join(self._whole)
-        self._whole.clear()
-        return self._frames(self._splitter.feed(held))
+            message = "Sourcegraph's answer is longer than MAX_REPLY_BYTES allows."
+            return self._fail(Fault(kind="bad_gateway", message=message))
+        return []
 
     def _frames(self, frames: list[Frame]) -> list[Event]:
         events = self._checked(self._reader.read(frames))
-        if self._splitter is not None and self._splitter.overflowed and self.failed is None:
+        if self._splitter is not None and self._splitter.overflowed and not self._is_settled():
             message = "Sourcegraph sent an event that is longer than MAX_EVENT_BYTES allows."
             return events + self._fail(Fault(kind="bad_gateway", message=message))
         return events

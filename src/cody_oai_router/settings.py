@@ -136,7 +136,7 @@ def read_settings(sources: Sequence[Source], read_file: ReadFile) -> Settings | 
     headers = _extra_headers(reading)
     settings = _read_rest(reading, account, headers)
     _check_openness(reading, settings)
-    _check_trust(reading, account.found, [found for found, _ in headers.values()])
+    _check_trust(reading, account.found, {found.name: found for found, _ in headers.values()})
     if reading.lines or account.found is None:
         hints = () if account.found else _unused_pair(reading)
         return Refusal(tuple(reading.lines), account.found is None, hints)
@@ -265,16 +265,17 @@ def _check_openness(reading: Reading, settings: Settings) -> None:
         reading.refuse(origins, "any web page could use your token: set ROUTER_API_KEY too, or list the origins")
 
 
-def _check_trust(reading: Reading, token: Found | None, headers: Sequence[Found]) -> None:
+def _check_trust(reading: Reading, token: Found | None, headers: Mapping[str, Found]) -> None:
     """Check that nothing less trusted steers the token or, as they may hold credentials too, the extra headers."""
-    steering = [found for found in reading.used.values() if _steers(found)]
-    secrets = [*([token] if token else ()), *headers]
+    secrets = [*([token] if token else ()), *headers.values()]
     if not secrets:
         return
     nearest = min(secrets, key=lambda found: found.source.distance)
-    reading.check_trust(nearest, steering)
+    reading.check_trust(
+        nearest, [found for found in reading.used.values() if _steers(found) and found.name not in headers]
+    )
     if token:
-        reading.check_trust(token, [found for found in headers if nearest is token])
+        reading.check_trust(token, list(headers.values()))
 
 
 def _steers(found: Found) -> bool:

@@ -27,17 +27,19 @@ class Frame(NamedTuple):
 class Splitter:
     """Cuts bytes into frames; any cut of the same bytes gives the same frames.
 
-    `overflowed` becomes true, and no more frames come, once a line or an event is longer than `limit` bytes.
+    `overflowed` becomes true, and no more frames come, once a line is longer than `limit` bytes, or the data lines of
+    one event together (each counted with its line end).
     """
 
-    __slots__ = ("_after_cr", "_data", "_event", "_limit", "_pieces", "_size", "_started", "overflowed")
+    __slots__ = ("_after_cr", "_data", "_event", "_held", "_limit", "_pieces", "_size", "_started", "overflowed")
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         self._limit = limit
         self._pieces: list[bytes] = []
-        self._size = 0
+        self._held = 0
         self._event = b""
         self._data: list[bytes] = []
+        self._size = 0
         self._after_cr = False
         self._started = False
         self.overflowed = False
@@ -64,8 +66,9 @@ class Splitter:
     def _whole_frames(self, data: bytes) -> list[Frame]:
         frames: list[Frame] = []
         for block in data[:-2].split(b"\n\n"):
-            if block.startswith(b"data: ") and b"\n" not in block:
-                self._emit(b"", block[6:], frames)
+            if block.startswith(b"data: ") and b"\n" not in block and len(block) <= self._limit:
+                if not self.overflowed:
+                    frames.append(Frame(b"", block[6:]))
             else:
                 for line in block.split(b"\n"):
                     self._line(line, frames)
@@ -86,31 +89,48 @@ class Splitter:
         if b"\r" in data:
             self._after_cr = data.endswith(b"\r")
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        lines = data.split(b"\n")
+        *lines, rest = data.split(b"\n")
         frames: list[Frame] = []
-        for line in lines[:-1]:
+        for line in lines:
             self._line(line, frames)
-        self._size = sum(map(len, self._data))
-        self._hold(lines[-1])
+        self._held = 0
+        self._hold(rest)
         return frames
 
     def _hold(self, data: bytes) -> None:
-        if not data:
+        if not data or self.overflowed:
             return
         self._pieces.append(data)
-        self._size += len(data)
-        self.overflowed = self.overflowed or self._size > self._limit
+        self._held += len(data)
+        if self._held > self._limit:
+            self._overflow()
+
+    def _overflow(self) -> None:
+        self.overflowed = True
+        self._pieces.clear()
+        self._data.clear()
 
     def _line(self, line: bytes, frames: list[Frame]) -> None:
+        if self.overflowed:
+            return
+        if len(line) > self._limit:
+            self._overflow()
+            return
         if not self._started:
             self._started = True
             line = line.removeprefix(_BOM)
-        if not line:
+        if line:
+            self._field(line, frames)
+        else:
             self._blank(frames)
-            return
+
+    def _field(self, line: bytes, frames: list[Frame]) -> None:
         name, _, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" "))
+            self._size += len(self._data[-1]) + 1
+            if self._size > self._limit:
+                self._overflow()
         elif name == b"event":
             self._event = value.removeprefix(b" ")
         elif name in (b"", b"id", b"retry"):
@@ -120,15 +140,10 @@ class Splitter:
 
     def _blank(self, frames: list[Frame]) -> None:
         if self._data:
-            self._emit(self._event, b"\n".join(self._data), frames)
+            frames.append(Frame(self._event, b"\n".join(self._data)))
             self._data.clear()
+        self._size = 0
         self._event = b""
-
-    def _emit(self, event: bytes, data: bytes, frames: list[Frame]) -> None:
-        if len(data) > self._limit:
-            self.overflowed = True
-        elif not self.overflowed:
-            frames.append(Frame(event, data))
 
 
 def _is_whole(data: bytes) -> bool:

@@ -109,7 +109,6 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "A file that holds the access token, instead of SOURCEGRAPH_API_TOKEN. A .env in the working directory may not "
         "name one.",
         kind="path",
-        steers=True,
     ),
     Variable(
         "SOURCEGRAPH_END_POINT",
@@ -143,7 +142,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "SRC_HEADERS",
         "Sourcegraph",
         "Further headers for the instance, for companies' proxies, as src has them: name:value, one a line (or \\n "
-        "between them), or a JSON object. One header alone: SRC_HEADER_<name>=value.",
+        "between them), or a JSON object. One header alone: SRC_HEADER_NAME=value.",
         secret=True,
         steers=True,
     ),
@@ -195,6 +194,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "Who may call",
         "The key that clients must send (Authorization: Bearer or x-api-key). Unset, any or no key is accepted.",
         secret=True,
+        steers=True,
     ),
     Variable(
         "ROUTER_API_KEY_FILE",
@@ -220,7 +220,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable(
         "HTTPS_PROXY",
         "Network",
-        "HTTP proxy on the way to an https instance: http://[user:password@]host:port.",
+        "HTTP proxy on the way to an https instance: [http://][user:password@]host:port.",
         secret=True,
         steers=True,
         spellings=("https_proxy",),

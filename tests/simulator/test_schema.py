@@ -23,7 +23,10 @@ from cody_oai_router.simulator.schema import example
         ({"examples": ["Paris"], "type": "string"}, "Paris"),
         ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, 1),
         ({"type": "array", "items": {"type": "string"}, "minItems": 2}, ["city", "city"]),
-        ({"properties": {"a": {"type": "integer"}, "b": {}}}, {"a": 1, "b": "b"}),
+        ({"properties": {"a": {"type": "integer"}, "b": {}, "c": True}}, {"a": 1, "b": "b", "c": "c"}),
+        ({"type": "object", "properties": None}, {}),
+        ({"$ref": "#/nowhere/at/all"}, "city"),
+        ({"$ref": "#/a", "a": {"$ref": "#/b"}, "b": {"$ref": "#/a"}}, "city"),
     ],
 )
 def test_an_example_of_each_kind(schema: dict[str, Any], value: object) -> None:

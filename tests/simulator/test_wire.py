@@ -13,6 +13,7 @@ from cody_oai_router.simulator.wire import (
     Framer,
     Received,
     json_answer,
+    read_json,
     read_request,
     sniffed_answer,
     text_answer,
@@ -108,6 +109,15 @@ def test_gzip_only_when_asked(value: str | None, wants: bool) -> None:
 def test_json_is_escaped_as_go_does() -> None:
     assert write_json({"a": "<b>&\u2028 é"}) == '{"a":"\\u003cb\\u003e\\u0026\\u2028 é"}'.encode()
     assert write_json({"a": [1]}, indent=4) == b'{\n    "a": [\n        1\n    ]\n}'
+
+
+def test_half_a_surrogate_pair_becomes_a_replacement() -> None:
+    assert write_json(read_json(b'"\\ud83d \\ud83d\\ude00"')) == '"\ufffd \U0001f600"'.encode()
+
+
+@pytest.mark.parametrize("body", [b"", b"NaN", b"[1e999, Infinity]", b"\xff", b"[" * 100_000])
+def test_what_go_does_not_read_as_json(body: bytes) -> None:
+    assert read_json(body) is None
 
 
 def test_text_errors_end_in_a_newline() -> None:

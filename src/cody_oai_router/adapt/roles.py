@@ -4,6 +4,7 @@ It knows `user` and `assistant` only (contract §2.3), and a message without con
 order; neighbours are merged and a last turn is added only where the instance has asked for it (`lessons.py`).
 """
 
+import itertools
 from typing import Final
 
 import msgspec
@@ -22,6 +23,8 @@ _TAGS: Final[dict[Role, bytes]] = {
     "tool": b"TOOL_RESULT",
     "function": b"TOOL_RESULT",
 }
+
+_BLANK_LINE: Final = rb"\n\n"  # inside a JSON string
 
 # Blank strings are short; a longer text is looked at only as far as this (bytes of JSON).
 _BLANK_AT_MOST: Final = 256
@@ -82,23 +85,27 @@ def _is_blank(part: Part) -> bool:
 
 
 def _merge(turns: list[Turn], notes: set[str]) -> list[Turn]:
-    merged: list[Turn] = []
-    for turn in turns:
-        if merged and merged[-1].role == turn.role:
-            merged[-1] = _joined(merged[-1], turn)
-            notes.add("messages:merged")
-        else:
-            merged.append(turn)
-    return merged
+    groups = [list(group) for _, group in itertools.groupby(turns, key=lambda turn: turn.role)]
+    if len(groups) < len(turns):
+        notes.add("messages:merged")
+    return [_joined(group) if len(group) > 1 else group[0] for group in groups]
 
 
-def _joined(first: Turn, second: Turn) -> Turn:
-    """Joins two turns by a blank line; parts stay parts, strings stay one string."""
-    calls = first.calls + second.calls
-    if not first.listed and not second.listed:
-        text = msgspec.Raw(b'"' + b"\\n\\n".join(bytes(text)[1:-1] for text in _texts(first) + _texts(second)) + b'"')
-        return Turn(role=first.role, parts=(TextPart(text),), name=first.name, calls=calls)
-    head, *rest = second.parts
-    if isinstance(head, TextPart):
-        head = TextPart(msgspec.Raw(b'"\\n\\n' + bytes(head.text)[1:]))
-    return Turn(role=first.role, parts=(*first.parts, head, *rest), listed=True, name=first.name, calls=calls)
+def _joined(turns: list[Turn]) -> Turn:
+    """Joins turns by blank lines; parts stay parts, strings stay one string."""
+    first = turns[0]
+    calls = tuple(call for turn in turns for call in turn.calls)
+    listed = any(turn.listed for turn in turns)
+    if listed:
+        parts = first.parts + tuple(part for turn in turns[1:] for part in _after_blank_line(turn.parts))
+    else:
+        text = _BLANK_LINE.join(bytes(text)[1:-1] for turn in turns for text in _texts(turn))
+        parts = (TextPart(msgspec.Raw(b'"' + text + b'"')),)
+    return Turn(role=first.role, parts=parts, listed=listed, name=first.name, calls=calls)
+
+
+def _after_blank_line(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    head = parts[0]
+    if not isinstance(head, TextPart):
+        return parts
+    return (TextPart(msgspec.Raw(b'"' + _BLANK_LINE + bytes(head.text)[1:])), *parts[1:])

@@ -14,7 +14,6 @@ from typing import Final, NoReturn
 from cody_oai_router import __version__
 from cody_oai_router.cli.console import hold_window
 from cody_oai_router.cli.demo import demo
-from cody_oai_router.cli.reference import variables_help
 from cody_oai_router.cli.serve import serve
 from cody_oai_router.variables import VARIABLES
 
@@ -48,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> _Parser:
+    # Imported here, so that it can also be run as a module of its own.
+    from cody_oai_router.cli.reference import variables_help  # noqa: PLC0415
+
     parser = _Parser(
         prog=_PROGRAM,
         description="OpenAI's API on your own machine, answered by your company's Sourcegraph.",

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
+import msgspec
+
 from cody_oai_router.addresses import Upstream
 from cody_oai_router.cli.console import complain
 from cody_oai_router.cli.running import Router, run_router
@@ -35,6 +37,9 @@ def demo_from(sources: Sources, *, router: Router | None = None) -> int:
     if lines or isinstance(settings, Refusal):
         complain(lines)
         return 2
+    # What the demo sets for itself is nothing that the user would look for.
+    origins = {name: label for name, label in settings.origins.items() if name not in account}
+    settings = msgspec.structs.replace(settings, origins=origins)
     return run_router(settings, warnings=sources.warnings, router=router, simulated=_simulated)
 
 

@@ -54,8 +54,4 @@ def _curl(url: str, *, keyed: bool) -> str:
 
 
 def _windows_quoted(word: str) -> str:
-    return (
-        word
-        if word.replace("-", "").replace("/", "").replace(".", "").replace(":", "").isalnum()
-        else ('"' + word.replace('"', '\\"') + '"')
-    )
+    return '"' + word.replace('"', '\\"') + '"' if set(word) & set(' "<') else word

@@ -24,7 +24,7 @@ _FOLDER: Final = "cody-oai-router"
 # A bundle of every authority there is has half a megabyte; a `.env` a few lines.
 _LARGEST: Final = 4 * 1024 * 1024
 _HIDDEN: Final = Wrong("not found, but .env.txt is there: rename it (Windows hides the ending .txt)")
-_OURS: Final = re.compile(r"SRC_HEADER_.+")
+_HEADER: Final = re.compile(r"SRC_HEADER_.+")
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -109,10 +109,14 @@ def find_sources(machine: Machine, flags: Mapping[str, str]) -> Sources:
 
 
 def _exposed(path: Path, values: Mapping[str, str]) -> list[str]:
-    secret = any(values[name] and name in BY_NAME and BY_NAME[name].secret for name in values)
+    secret = any(value and _secret(name) for name, value in values.items())
     if os.name != "posix" or not secret or not _mode(path) & stat.S_IROTH:
         return []
     return [f"WARNING: {path} holds a secret and every user of this machine can read it: chmod 600 '{path}'"]
+
+
+def _secret(name: str) -> bool:
+    return BY_NAME[name].secret if name in BY_NAME else _HEADER.fullmatch(name) is not None
 
 
 def _mode(path: Path) -> int:
@@ -127,16 +131,9 @@ def read_env_file(path: Path) -> Mapping[str, str] | Wrong | None:
     data = _read(path)
     if data is None:
         hidden = path.with_name(".env.txt")
-        return _HIDDEN if _there(hidden) else None
+        return _HIDDEN if hidden.is_file() else None
     text = data if isinstance(data, Wrong) else _decode(data)
     return text if isinstance(text, Wrong) else _parse(text)
-
-
-def _there(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def _read(path: Path) -> bytes | Wrong | None:
@@ -174,7 +171,7 @@ def _parse(text: str) -> dict[str, str] | Wrong:
 
 
 def _ours(name: str | None) -> bool:
-    return name is not None and (name in BY_NAME or _OURS.fullmatch(name) is not None)
+    return name is not None and (name in BY_NAME or _HEADER.fullmatch(name) is not None)
 
 
 def _line(binding: Binding) -> int:

@@ -74,7 +74,7 @@ async def _drop(attempts: set[asyncio.Task[socket.socket]]) -> None:
 
 
 async def _connect(family: int, address: tuple[object, ...]) -> socket.socket:
-    connection = socket.socket(family, socket.SOCK_STREAM)
+    connection = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         connection.setblocking(False)  # noqa: FBT003 - the socket module's own signature
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

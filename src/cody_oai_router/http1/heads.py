@@ -67,6 +67,8 @@ def read_response_head(head: bytes, max_headers: int) -> ResponseHead | Refusal:
     fields = _read_fields(httptools.HttpResponseParser, head, max_headers)
     if isinstance(fields, Refusal):
         return fields
+    if line[1][:1] == b"0":
+        return Refusal(502, "its status is not one of HTTP")
     response = ResponseHead(int(line[1]), fields, keep_alive=line[0] == b"HTTP/1.1")
     return _frame_response(response) or response
 

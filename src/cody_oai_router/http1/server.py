@@ -190,7 +190,7 @@ class Server:
 
 
 def _bind(family: int, address: tuple[object, ...], *, reuse_port: bool) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform == "win32":
             # There SO_REUSEADDR would let another program take over our port, and with it our clients' prompts.

@@ -192,7 +192,8 @@ class ServerConnection(asyncio.Protocol):
                 return
             data = self._read_head(data[:end], data[end:])
             begun = False
-        self._ahead = data
+        if data:
+            self._ahead = data
 
     def _wait_for_head(self, data: bytes, *, begun: bool) -> None:
         if len(data) > self._limits.head_bytes:

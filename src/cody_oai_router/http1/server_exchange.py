@@ -70,11 +70,12 @@ class ServerExchange:
             return
         if self.started:
             raise RuntimeError("the answer has already begun")
-        self.started = True
         self._keep = self._connection.keeps_alive(self._request)
         status, headers, body = response
-        more = b"" if has_no_body(status) else b"Content-Length: %d\r\n" % len(body)
-        self._send(self._head(status, headers, more), b"" if self._silent or has_no_body(status) else body)
+        bodiless = has_no_body(status)
+        head = self._head(status, headers, b"" if bodiless else b"Content-Length: %d\r\n" % len(body))
+        self.started = True
+        self._send(head, b"" if self._silent or bodiless else body)
         self._end()
 
     def start(self, status: int, headers: Headers) -> None:
@@ -83,11 +84,11 @@ class ServerExchange:
             return
         if self.started:
             raise RuntimeError("the answer has already begun")
-        self.started = True
         self._silent = self._silent or has_no_body(status)
         self._chunked = self._request.version == "1.1" and not has_no_body(status)
         self._keep = self._connection.keeps_alive(self._request) and (self._chunked or self._silent)
         self._corked = self._head(status, headers, b"Transfer-Encoding: chunked\r\n" if self._chunked else b"")
+        self.started = True
 
     def flush(self) -> None:
         """Send the head now, with nothing after it yet."""

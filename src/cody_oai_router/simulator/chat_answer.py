@@ -52,7 +52,7 @@ class _Spoken:
 
 def _limited(chat: Chat, reply: Reply) -> _Spoken:
     """Cuts the reply at a stop sequence and after `max_tokens`, and names how it ended."""
-    pieces = [piece for part in reply.parts for piece in split(part)]
+    pieces: Sequence[Part] = [piece for part in reply.parts for piece in split(part)]
     pieces, stopped = _until_stop(pieces, chat.stop)
     pieces, cut = _within(pieces, chat.max_tokens)
     called = any(isinstance(piece, Call) for piece in pieces)

@@ -163,6 +163,8 @@ class _Player:
     async def _write(self, data: bytes) -> None:
         """Gives the others their turn, then writes: after the last byte nothing may come between it and `answered`."""
         await asyncio.sleep(0)
+        if self._writer.is_closing():
+            raise ConnectionResetError("the client has left")
         self._writer.write(data)
         await self._writer.drain()
 

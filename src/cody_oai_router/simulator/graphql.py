@@ -38,19 +38,21 @@ def _schema(instance: Instance) -> Mapping[str, Any]:
     }
 
 
-def _select(words: Iterator[str], values: Mapping[str, Any], type_name: str, errors: list[str]) -> dict[str, Any]:
-    """Reads one selection set, up to its closing brace."""
+def _select(
+    words: Iterator[str], values: Mapping[str, Any] | None, type_name: str, errors: list[str]
+) -> dict[str, Any]:
+    """Reads one selection set, up to its closing brace; one below an unknown field (None) is read past."""
+    known = values or {}
     selected: dict[str, Any] = {}
     last = ""
     for word in words:
         if word == "}":
             break
         if word == "{":
-            nested = values.get(last)
-            selected[last] = _select(words, nested if isinstance(nested, dict) else {}, _TYPES.get(last, last), errors)
+            selected[last] = _select(words, known.get(last), _TYPES.get(last, last), errors)
             continue
         last = word
-        selected[word] = values.get(word)
-        if word not in values:
+        selected[word] = known.get(word)
+        if values is not None and word not in values:
             errors.append(f'Cannot query field "{word}" on type "{type_name}".')
     return selected

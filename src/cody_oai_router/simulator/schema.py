@@ -22,21 +22,30 @@ def example(schema: Schema, root: Schema, name: str, depth: int = _DEPTH) -> Any
     return _MAKERS.get(kind, _make_null)(schema, root, name, depth)
 
 
-def _resolved(schema: Schema, root: Schema) -> Schema:
-    for key in ("anyOf", "oneOf", "allOf"):
-        if schema.get(key):
-            return _resolved(schema[key][0], root)
-    reference = schema.get("$ref")
-    if not isinstance(reference, str):
-        return schema
+def _resolved(schema: Any, root: Schema) -> Schema:
+    """Follows references and takes the first of alternatives; what is no object (`true` is a schema too) allows anything."""
+    for _ in range(_DEPTH):
+        if not isinstance(schema, Mapping):
+            return {}
+        alternatives = next((schema[key] for key in ("anyOf", "oneOf", "allOf") if schema.get(key)), None)
+        if alternatives:
+            schema = alternatives[0]
+        elif isinstance(schema.get("$ref"), str):
+            schema = _target(schema["$ref"], root)
+        else:
+            return schema
+    return {}
+
+
+def _target(reference: str, root: Schema) -> Any:
     target: Any = root
     for part in reference.removeprefix("#/").split("/"):
-        target = target.get(part, {})
-    return _resolved(target, root) if target is not schema else {}
+        target = target.get(part) if isinstance(target, Mapping) else None
+    return target
 
 
 def _make_object(schema: Schema, root: Schema, _name: str, depth: int) -> dict[str, Any]:
-    properties: Mapping[str, Schema] = schema.get("properties", {})
+    properties: Mapping[str, Schema] = schema.get("properties") or {}
     wanted = properties if depth == _DEPTH else schema.get("required", ())
     return {key: example(properties.get(key, {}), root, key, depth - 1) for key in wanted if depth}
 

@@ -23,11 +23,11 @@ class Simulator:
     """A Sourcegraph of one profile that runs in this process.
 
     `pace` is the time in seconds before each piece of an answer. `demo` makes every answer say that it is none of
-    Sourcegraph's. `alternation` makes providers refuse neighbours of one speaker: for all models of the providers that
-    do, or for the refs given; by default only on 5.6. `prefill` overrides whether a conversation may end with the
-    assistant. `parallel` chooses the hypothesis of how a second tool call streams, `gate` the status of the licence
-    gate, `listing` what the model listings show ("null": no models at all; "unlisted": an empty listing, though the
-    models answer).
+    Sourcegraph's; such a simulator may run for days, so it records nothing and has no control routes. `alternation`
+    makes providers refuse neighbours of one speaker: for all models of the providers that do, or for the refs given; by
+    default only on 5.6. `prefill` overrides whether a conversation may end with the assistant. `parallel` chooses the
+    hypothesis of how a second tool call streams, `gate` the status of the licence gate, `listing` what the model
+    listings show ("null": no models at all; "unlisted": an empty listing, though the models answer).
     """
 
     def __init__(
@@ -114,11 +114,12 @@ class Simulator:
 
     async def take(self, request: Received) -> tuple[Fault, Callable[[], Awaitable[Answer]]]:
         """Records a request and returns what to play for it, and how to make the ordinary answer."""
-        if request.path.startswith(control.PREFIX):
-            return _PLAIN, lambda: control.respond(request, self)
-        async with self._arrival:
-            self.received.append(request)
-            self._arrival.notify_all()
+        if not self.instance.demo:
+            if request.path.startswith(control.PREFIX):
+                return _PLAIN, lambda: control.respond(request, self)
+            async with self._arrival:
+                self.received.append(request)
+                self._arrival.notify_all()
         item = self._next(request.path)
         reply = item if isinstance(item, Reply) else None
 

@@ -6,6 +6,7 @@ Written on its own, without the router's HTTP layer, so that neither can hide a 
 import asyncio
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -99,16 +100,19 @@ async def read_request(reader: asyncio.StreamReader) -> Received | None:
 def read_json(body: bytes) -> Any:
     """Decodes a body as JSON; None where it is none (or is `null`)."""
     try:
-        return json.loads(body)
-    except ValueError:
+        return json.loads(body, parse_constant=_refuse)
+    except (ValueError, RecursionError):
         return None
 
 
 def write_json(value: Any, *, indent: int | None = None) -> bytes:
-    """Encodes as Go does: compact, UTF-8, with `<`, `>`, `&` and the two line separators escaped (contract §4.4)."""
+    """Encodes as Go does: compact, UTF-8, with `<`, `>`, `&` and the two line separators escaped (contract §4.4).
+
+    Half a surrogate pair, which JSON can write and UTF-8 cannot, becomes U+FFFD as in Go.
+    """
     separators = (",", ":") if indent is None else (",", ": ")
     text = json.dumps(value, ensure_ascii=False, separators=separators, indent=indent)
-    return text.translate(_GO_ESCAPES).encode()
+    return _SURROGATES.sub("\ufffd", text.translate(_GO_ESCAPES)).encode()
 
 
 def text_answer(status: int, text: str) -> Answer:
@@ -215,6 +219,13 @@ def head_bytes(status: int, headers: Sequence[tuple[str, str]]) -> bytes:
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def _refuse(constant: str) -> None:
+    """Refuses `NaN` and `Infinity`, which Python reads and Go does not."""
+    raise ValueError(constant)
 
 
 async def _read_body(reader: asyncio.StreamReader, request: Received) -> bytes:

@@ -4,13 +4,14 @@ The LLM API gives every piece `index: 0` (contract §3.2, traps 17 and 18). A ne
 all, by a name or by arguments that go on after a complete JSON document. Real indexes, should they come, agree with this.
 """
 
+import itertools
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from cody_oai_router.events import Adapted, CallArguments, CallStart, Event
 
 _MARKS: Final = re.compile(r'["\\{}\[\]]')
-_SPACE: Final = " \t\r\n"
 
 
 class Documents:
@@ -24,33 +25,33 @@ class Documents:
         self._escaped = False
         self.complete = False
 
-    def take(self, text: str) -> tuple[str, str]:
-        """Takes the next piece; gives what still belongs to this document, and what begins another."""
-        if self.complete:
-            rest = text.lstrip(_SPACE)
-            return ("", rest) if rest.startswith("{") else (text, "")
-        position = 0
-        if self._escaped and text:
-            self._escaped = False
-            position = 1
+    def take(self, text: str) -> Iterator[str]:
+        """Takes the next piece; gives what still belongs to the document at hand (maybe nothing), then each that begins."""
+        start = 0
+        position = 1 if self._escaped and text else 0
+        self._escaped = self._escaped and not text
         while match := _MARKS.search(text, position):
-            position, complete = self._mark(match.group(), match.start(), text)
-            if complete:
-                more, rest = self.take(text[position:])
-                return text[:position] + more, rest
-        return text, ""
+            at, mark = match.start(), match.group()
+            position = at + 1
+            if self.complete and mark == "{":
+                yield text[start:at]
+                start = at
+                self.complete = False
+            if mark == "\\" and self._in_string:
+                self._escaped = position >= len(text)
+                position += 1
+            elif not self.complete:
+                self._mark(mark)
+        yield text[start:]
 
-    def _mark(self, mark: str, at: int, text: str) -> tuple[int, bool]:
-        """Takes one mark; gives where to look on, and whether it ended the document."""
-        if mark == "\\":
-            self._escaped = self._in_string and at + 1 >= len(text)
-            return (at + 2 if self._in_string else at + 1), False
+    def _mark(self, mark: str) -> None:
         if mark == '"':
             self._in_string = not self._in_string
-        elif not self._in_string:
+        elif not self._in_string and mark != "\\":
             self._depth += 1 if mark in "{[" else -1
-            self.complete = self._depth <= 0
-        return at + 1, self.complete
+            if self._depth <= 0:
+                self.complete = True
+                self._depth = 0
 
 
 class _Call:
@@ -58,12 +59,12 @@ class _Call:
 
     __slots__ = ("documents", "index", "name", "splits", "upstream_id")
 
-    def __init__(self, index: int, upstream_id: str, name: str, splits: int) -> None:
+    def __init__(self, index: int, upstream_id: str, name: str, splits: int, documents: Documents) -> None:
         self.index = index
         self.upstream_id = upstream_id
         self.name = name
         self.splits = splits
-        self.documents = Documents()
+        self.documents = documents
 
     @property
     def id(self) -> str:
@@ -73,7 +74,7 @@ class _Call:
 class CallIndexer:
     """Turns upstream's pieces of calls into events with gapless indexes."""
 
-    __slots__ = ("_by_id", "_by_index", "_count", "_current", "_limit")
+    __slots__ = ("_by_id", "_by_index", "_count", "_current", "_limit", "_split")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -81,6 +82,7 @@ class CallIndexer:
         self._by_id: dict[str, _Call] = {}
         self._by_index: dict[int, _Call] = {}
         self._current: _Call | None = None
+        self._split = False
 
     @property
     def count(self) -> int:
@@ -97,7 +99,7 @@ class CallIndexer:
         events: list[Event] = []
         call = self._known(index, call_id, name)
         if call is None:
-            call = self._start(index, call_id, name, events)
+            call = self._begin(index, _Call(self._count, call_id, name, 0, Documents()), events)
         self._current = call
         if arguments:
             self._arguments(call, index, arguments, events)
@@ -106,28 +108,27 @@ class CallIndexer:
     def _known(self, index: int, call_id: str, name: str) -> _Call | None:
         if call_id:
             return self._by_id.get(call_id)
-        call = self._by_index.get(index, self._current)
-        if call is not None and name and (call.documents.complete or name != call.name):
-            return None
-        return call
+        call = self._by_index.get(index)
+        if call is None:
+            return None if name else self._current
+        return None if name and (call.documents.complete or name != call.name) else call
 
-    def _start(self, index: int, call_id: str, name: str, events: list[Event], splits: int = 0) -> _Call:
-        call = _Call(self._count, call_id, name, splits)
+    def _begin(self, index: int, call: _Call, events: list[Event]) -> _Call:
         self._count += 1
-        if call_id:
-            self._by_id[call_id] = call  # what upstream still sends under this id belongs to the newest call of it
+        if call.upstream_id:
+            self._by_id[call.upstream_id] = call  # what upstream still sends under this id belongs to its newest call
         self._by_index[index] = call
-        self._current = call
-        events.append(CallStart(call.index, call.id, name))
+        events.append(CallStart(call.index, call.id, call.name))
         return call
 
     def _arguments(self, call: _Call, index: int, text: str, events: list[Event]) -> None:
-        own, rest = call.documents.take(text)
+        own, *others = itertools.islice(call.documents.take(text), self._limit + 1)
         if own:
             events.append(CallArguments(call.index, own))
-        while rest and not self.overflowed:
-            if not call.splits:
-                events.append(Adapted("tool-calls:split"))
-            call = self._start(index, call.upstream_id, call.name, events, call.splits + 1)
-            own, rest = call.documents.take(rest)
-            events.append(CallArguments(call.index, own))
+        if others and not self._split:
+            self._split = True
+            events.append(Adapted("tool-calls:split"))
+        for document in others:
+            following = _Call(self._count, call.upstream_id, call.name, call.splits + 1, call.documents)
+            self._current = call = self._begin(index, following, events)
+            events.append(CallArguments(call.index, document))

@@ -4,7 +4,7 @@ Tolerant of all that the contract saw (§3.1, §3.2): a new id in every chunk, e
 the last chunk, no `[DONE]`, an error as a bare line or inside HTTP 200. Never raises, whatever the bytes are.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -81,11 +81,16 @@ class _Usage(msgspec.Struct):
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
-    message: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
+    message: Any = None
+    error: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
+
+# A piece of an answer, never quoted: its text is the model's, and its words are no refusal to learn from.
+_UNREADABLE: Final = Fault(
+    kind="bad_gateway", message="Sourcegraph sent something that is not whole, or no JSON; ask again."
+)
 
 
 class Reader:
@@ -135,7 +140,7 @@ class Reader:
         """Reads data lines that no blank line parts (contract §3.2 has seen one `data:` line a chunk, not what is between)."""
         lines = frame.data.split(b"\n")
         if len(lines) == 1:
-            self._fail(Fault(kind="bad_gateway", message="Sourcegraph sent an event that cannot be read."), events)
+            self._fail(_UNREADABLE, events)
             return
         for line in lines:
             if line and not self._failed:
@@ -146,9 +151,10 @@ class Reader:
             self._error(data, events)
             return
         for choice in (chunk.choices or ())[:1]:
-            said = choice.delta or choice.message
-            if said is not None:
-                self._said(said, events)
+            if choice.message is not None:
+                self._said(_numbered(choice.message), events)
+            elif choice.delta is not None:
+                self._said(choice.delta, events)
             if choice.finish_reason and not self._failed:
                 self._stop(choice.finish_reason, events)
         if chunk.usage is not None and not self._failed:
@@ -182,6 +188,9 @@ class Reader:
         self._fail(fault_of_text(data), events)
 
     def _fail(self, fault: Fault, events: list[Event]) -> None:
+        """Breaks the answer off; one that has had its finish word is complete, whatever comes after."""
+        if self.ended:
+            return
         self._failed = True
         events.append(Failed(fault))
 
@@ -191,13 +200,20 @@ def read_reply(body: bytes) -> Reply | Fault:
     try:
         chunk = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return fault_of_text(body)
+        return _UNREADABLE if body.startswith(b"{") else fault_of_text(body)
     if not chunk.choices:
         return fault_of_text(body) if chunk.error is not None or chunk.message is not None else fault_of_words("")
     reader = Reader()
     events: list[Event] = []
     reader._chunk(chunk, body, events)  # noqa: SLF001 - a whole completion is one chunk of the same module's reader
     return collect(events + reader.finish())
+
+
+def _numbered(message: _Said) -> _Said:
+    """Gives a whole message with its tool calls numbered: each entry of it is a call, whatever index it has."""
+    for index, call in enumerate(message.tool_calls or ()):
+        call.index = index
+    return message
 
 
 def _usage(usage: _Usage) -> Usage:

@@ -8,7 +8,7 @@ import calendar
 import math
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -18,11 +18,15 @@ from cody_oai_router.faults import EMPTY_ANSWER, STATUS, Fault, Kind
 MAX_MESSAGE: Final = 2000
 
 _WRAPPED: Final = re.compile(r"unexpected status code:? (?:got )?(\d{3})")
-_MONTHS: Final = {name: number for number, name in enumerate(calendar.month_abbr) if number}
-_DATE: Final = re.compile(r"\w+, (\d{1,2}) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) (?:GMT|UTC)")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DATE: Final = re.compile(
+    rf"\w+, (\d{{1,2}}) ({'|'.join(_MONTHS)}) ([12]\d{{3}}) (\d\d):(\d\d):(\d\d) (?:GMT|UTC)", re.ASCII
+)
 _TITLE: Final = re.compile(r"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 # From this on a number of seconds is a date: 2001 as Unix time, 31 years as a wait.
 _UNIX_TIME: Final = 1_000_000_000
+# Quotas are renewed within a day or a month (contract §4.6); a longer wait is no wait but a mistake.
+_LONGEST_WAIT: Final = 32 * 86400
 
 _KINDS: Final[dict[int, Kind]] = {
     400: "bad_request",
@@ -52,8 +56,8 @@ NOTHING: Final = Fault(kind="bad_gateway", message="Sourcegraph answered with no
 
 
 class _Error(msgspec.Struct):
-    message: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
+    message: Any = None  # not `Raw | None`: of that msgspec takes nothing but null
+    error: Any = None
 
 
 def read_fault(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Fault:
@@ -67,12 +71,8 @@ def read_fault(status: int, headers: Mapping[str, str], body: bytes, now: float)
     if any(name.startswith("x-") and name.endswith("-u2f-challenge") for name in headers):
         message = "A proxy of your company in front of Sourcegraph wants you to sign in again; do so in the browser, then retry."
         return Fault(kind="unauthenticated", message=message)
-    if _is_html(body):
-        return _html(status, body)
-    words = words_of(body)
-    inner = _inner_status(status, words)
-    fault = _fault(inner, words)
-    if inner in (STATUS["rate_limited"], STATUS["unavailable"]):
+    fault = _html(status, body) if _is_html(body) else _spoken(status, words_of(body))
+    if fault.kind in ("rate_limited", "unavailable"):
         return msgspec.structs.replace(fault, retry_after=retry_after(headers, now))
     return fault
 
@@ -88,7 +88,7 @@ def fault_of_words(words: str) -> Fault:
     """Reads upstream's words where no status came with them."""
     if not words:
         return NOTHING
-    return _fault(_inner_status(STATUS["bad_gateway"], words), words)
+    return _spoken(STATUS["bad_gateway"], words)
 
 
 def words_of(body: bytes) -> str:
@@ -107,25 +107,22 @@ def retry_after(headers: Mapping[str, str], now: float) -> int | None:
     for name in ("retry-after", "x-ratelimit-reset", "ratelimit-reset"):
         value = headers.get(name, "").strip()
         seconds = _seconds(value, now)
-        if seconds is not None:
-            return seconds
+        if seconds is not None and seconds <= _LONGEST_WAIT:
+            return math.ceil(max(0, seconds))
     return None
 
 
-def _seconds(value: str, now: float) -> int | None:
+def _seconds(value: str, now: float) -> float | None:
     if date := _DATE.fullmatch(value):
         day, month, year, *clock = date.groups()
-        if month not in _MONTHS:
-            return None
-        then = calendar.timegm((int(year), _MONTHS[month], int(day), *map(int, clock)))
-        return max(0, math.ceil(then - now))
+        return calendar.timegm((int(year), _MONTHS.index(month) + 1, int(day), *map(int, clock))) - now
     try:
         number = float(value)
     except ValueError:
         return None
     if not math.isfinite(number) or number < 0:
         return None
-    return math.ceil(max(0, number - now) if number >= _UNIX_TIME else number)
+    return number - now if number >= _UNIX_TIME else number
 
 
 def _message(text: str) -> str | None:
@@ -135,20 +132,20 @@ def _message(text: str) -> str | None:
         error = msgspec.json.decode(text, type=_Error)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return None
-    raw = error.error if error.message is None else error.message
-    if raw is None:
-        return None
-    inner = bytes(raw).decode("utf-8", "replace")
-    return str(msgspec.json.decode(raw)) if inner.startswith('"') else inner
+    inner = error.error if error.message is None else error.message
+    if inner is None or isinstance(inner, str):
+        return inner
+    return msgspec.json.encode(inner).decode()
 
 
 def _inner_status(status: int, words: str) -> int:
     """Finds the true status of an error that arrived as a server error (traps 30 and 31)."""
     if status < STATUS["internal"]:
         return status
-    if wrapped := _WRAPPED.search(words):
-        inner = int(wrapped[1])
-        return inner if 400 <= inner < 600 else status  # noqa: PLR2004 - the error statuses of HTTP
+    wrapped = [int(found) for found in _WRAPPED.findall(words)]
+    status = next((inner for inner in reversed(wrapped) if 400 <= inner < 600), status)  # noqa: PLR2004 - HTTP's errors
+    if status < STATUS["internal"]:
+        return status
     lowered = words.lower()
     if "rate limit" in lowered:
         return STATUS["rate_limited"]
@@ -157,9 +154,11 @@ def _inner_status(status: int, words: str) -> int:
     return status
 
 
-def _fault(status: int, words: str) -> Fault:
-    kind: Kind = _KINDS.get(status) or ("bad_request" if status < STATUS["internal"] else "bad_gateway")
-    override = status if status not in _KINDS and 400 <= status < 500 else None  # noqa: PLR2004 - HTTP's client errors
+def _spoken(status: int, words: str) -> Fault:
+    status = _inner_status(status, words)
+    odd = status not in _KINDS and 400 <= status < 500  # noqa: PLR2004 - HTTP's client errors
+    kind: Kind = _KINDS.get(status, "bad_request" if odd else "bad_gateway")
+    override = status if odd else None
     said = f"Sourcegraph says: {words}" if words else f"Sourcegraph answered {status} and said nothing."
     if "cody is not enabled" in words:
         return Fault(kind="forbidden", message=f"{said} (Ask your site admin; the token is not at fault.)", said=words)

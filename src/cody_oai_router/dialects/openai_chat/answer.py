@@ -75,7 +75,7 @@ class Writer:
         if self._wants_usage and self._usage is not None:
             body = b',"choices":[],"usage":' + _encode(_usage(self._usage)) + b"}"
             usage = write_data(_opening(self._stamp, "chat.completion.chunk") + body)
-        late = write_comment("x-router-adapted: " + ", ".join(self._adapted)) if self._adapted else b""
+        late = write_comment("x-router-adapted: " + ", ".join(dict.fromkeys(self._adapted))) if self._adapted else b""
         return usage + late + DONE
 
     def _event(self, event: Event) -> bytes:

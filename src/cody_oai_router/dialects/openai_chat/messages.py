@@ -18,7 +18,9 @@ _KNOWN: Final = frozenset({"role", "content", "name", "tool_calls", "tool_call_i
 _NOTED: Final = {"cache_control": "cache_control:dropped", "reasoning_content": "reasoning_content:dropped"}
 
 _string = msgspec.json.Decoder(str)
-_parts = msgspec.json.Decoder(list[Raws])
+_object = msgspec.json.Decoder(Raws)
+_objects = msgspec.json.Decoder(list[Raws])
+_items = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def is_null(raw: msgspec.Raw | None) -> bool:
@@ -48,27 +50,6 @@ class Notes:
         return tuple(sorted(self._notes))
 
 
-class _Function(msgspec.Struct):
-    name: str = ""
-    arguments: str | None = None
-
-
-class _Call(msgspec.Struct):
-    id: str | None = None
-    type: str = "function"
-    function: _Function | None = None
-
-
-class _Named(msgspec.Struct):
-    name: str = ""
-    function: _Function | None = None
-
-
-_calls = msgspec.json.Decoder(list[_Call])
-_function = msgspec.json.Decoder(_Function)
-_named = msgspec.json.Decoder(_Named)
-
-
 def read_turns(messages: list[Raws], notes: Notes) -> tuple[Turn, ...] | Fault:
     """Reads all messages; gives the first fault that there is."""
     turns: list[Turn] = []
@@ -83,16 +64,34 @@ def read_turns(messages: list[Raws], notes: Notes) -> tuple[Turn, ...] | Fault:
 def chosen_name(raw: msgspec.Raw) -> str:
     """Gives the name in `tool_choice` or legacy `function_call`, empty where there is none."""
     try:
-        named = _named.decode(raw)
+        choice = _object.decode(raw)
+        return _text(_object.decode(choice["function"]) if "function" in choice else choice, "name") or ""
     except msgspec.DecodeError:
         return ""
-    return named.function.name if named.function is not None else named.name
+
+
+def objects(raw: msgspec.Raw, where: str, expected: str = "an array of objects") -> list[Raws] | Fault:
+    """Reads a list of objects; a fault names the item that is none."""
+    try:
+        return _objects.decode(raw)
+    except msgspec.DecodeError:
+        if first(raw) != b"[":
+            return invalid_type(where, expected, raw)
+    items = _items.decode(raw)
+    index = next(index for index, item in enumerate(items) if first(item) != b"{")
+    return invalid_type(f"{where}[{index}]", "an object", items[index])
 
 
 def invalid_type(where: str, expected: str, raw: msgspec.Raw) -> Fault:
     """Words a wrong type as OpenAI does."""
     message = f"Invalid type for '{where}': expected {expected}, but got {_kind_of(raw)} instead."
     return Fault(kind="bad_request", message=message, param=where, code="invalid_type")
+
+
+def missing(where: str) -> Fault:
+    """Words a field that is not there as OpenAI does."""
+    message = f"Missing required parameter: '{where}'."
+    return Fault(kind="bad_request", message=message, param=where, code="missing_required_parameter")
 
 
 def _kind_of(raw: msgspec.Raw) -> str:
@@ -134,12 +133,10 @@ def _turn(message: Raws, where: str, notes: Notes) -> Turn | Fault:
 
 def _role(raw: msgspec.Raw | None, where: str) -> Role | Fault:
     if raw is None:
-        message = f"Missing required parameter: '{where}.role'."
-        return Fault(kind="bad_request", message=message, param=f"{where}.role", code="missing_required_parameter")
-    try:
-        role = _string.decode(raw)
-    except msgspec.DecodeError:
+        return missing(f"{where}.role")
+    if first(raw) != b'"':
         return invalid_type(f"{where}.role", "a string", raw)
+    role = _string.decode(raw)
     if role in _ROLES:
         return role  # type: ignore[return-value]  # `in _ROLES` is the check; mypy cannot see it
     supported = "'system', 'assistant', 'user', 'function', 'tool', and 'developer'"
@@ -152,10 +149,9 @@ def _content(raw: msgspec.Raw | None, where: str, notes: Notes) -> tuple[Part, .
         return ()
     if first(raw) == b'"':
         return (TextPart(raw),)
-    try:
-        items = _parts.decode(raw)
-    except msgspec.DecodeError:
-        return invalid_type(f"{where}.content", "a string or an array of objects", raw)
+    items = objects(raw, f"{where}.content", "a string or an array of objects")
+    if isinstance(items, Fault):
+        return items
     parts: list[Part] = []
     for index, item in enumerate(items):
         part = _part(item, f"{where}.content[{index}]", notes)
@@ -174,23 +170,23 @@ def _part(item: Raws, where: str, notes: Notes) -> Part | Fault:
     if kind not in ("text", "refusal"):
         return OtherPart(kind or "")
     text = item.get(kind)
-    if text is None or first(text) != b'"':
-        message = f"Missing required parameter: '{where}.{kind}'."
-        return Fault(kind="bad_request", message=message, param=f"{where}.{kind}", code="missing_required_parameter")
+    if text is None or is_null(text):
+        return missing(f"{where}.{kind}")
+    if first(text) != b'"':
+        return invalid_type(f"{where}.{kind}", "a string", text)
     if kind == "refusal":
         notes.add("refusal:as-text")
     return TextPart(text)
 
 
 def _image(item: Raws, where: str) -> ImagePart | Fault:
-    try:
-        image = msgspec.json.decode(item.get("image_url", msgspec.Raw(b"null")), type=Raws)
-    except msgspec.DecodeError:
-        image = {}
+    raw = item.get("image_url")
+    if raw is None or first(raw) != b"{":
+        return missing(f"{where}.image_url") if raw is None else invalid_type(f"{where}.image_url", "an object", raw)
+    image = _object.decode(raw)
     url = image.get("url")
     if url is None or first(url) != b'"':
-        message = f"Missing required parameter: '{where}.image_url.url'."
-        return Fault(kind="bad_request", message=message, param=f"{where}.image_url", code="missing_required_parameter")
+        return missing(f"{where}.image_url.url")
     return ImagePart(url, _text(image, "detail"))
 
 
@@ -198,34 +194,43 @@ def _history(message: Raws, where: str, notes: Notes) -> tuple[ToolCall, ...] | 
     raw = message.get("tool_calls")
     if raw is None or is_null(raw):
         return _legacy_history(message, where, notes)
-    try:
-        calls = _calls.decode(raw)
-    except msgspec.DecodeError:
-        return invalid_type(f"{where}.tool_calls", "an array of tool calls", raw)
-    for index, call in enumerate(calls):
-        if call.function is None or not call.function.name:
-            param = f"{where}.tool_calls[{index}].function.name"
-            message_ = f"Missing required parameter: '{param}'."
-            return Fault(kind="bad_request", message=message_, param=param, code="missing_required_parameter")
-    return tuple(_call(call.id or "", call.function, notes) for call in calls if call.function is not None)
+    items = objects(raw, f"{where}.tool_calls")
+    if isinstance(items, Fault):
+        return items
+    calls: list[ToolCall] = []
+    for index, item in enumerate(items):
+        call = _call(item.get("function"), f"{where}.tool_calls[{index}].function", _text(item, "id"), notes)
+        if isinstance(call, Fault):
+            return call
+        calls.append(call)
+    return tuple(calls)
 
 
 def _legacy_history(message: Raws, where: str, notes: Notes) -> tuple[ToolCall, ...] | Fault:
     raw = message.get("function_call")
     if raw is None or is_null(raw):
         return ()
-    try:
-        function = _function.decode(raw)
-    except msgspec.DecodeError:
-        return invalid_type(f"{where}.function_call", "an object", raw)
     notes.add("functions:as-tools")
-    return (_call(f"call_{function.name}", function, notes),)
+    call = _call(raw, f"{where}.function_call", None, notes)
+    return call if isinstance(call, Fault) else (msgspec.structs.replace(call, id=f"call_{call.name}"),)
 
 
-def _call(call_id: str, function: _Function, notes: Notes) -> ToolCall:
-    if not function.arguments:
+def _call(raw: msgspec.Raw | None, where: str, call_id: str | None, notes: Notes) -> ToolCall | Fault:
+    if raw is None or is_null(raw):
+        return missing(where)
+    if first(raw) != b"{":
+        return invalid_type(where, "an object", raw)
+    function = _object.decode(raw)
+    name = _text(function, "name")
+    if not name:
+        return missing(f"{where}.name")
+    arguments = function.get("arguments")
+    if arguments is not None and not is_null(arguments) and first(arguments) != b'"':
+        return invalid_type(f"{where}.arguments", "a string", arguments)
+    text = _text(function, "arguments")
+    if not text:
         notes.add("arguments:filled")
-    return ToolCall(call_id, function.name, function.arguments or "{}")
+    return ToolCall(call_id or "", name, text or "{}")
 
 
 def _note_others(message: Raws, notes: Notes) -> None:

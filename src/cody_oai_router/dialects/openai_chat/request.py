@@ -17,6 +17,8 @@ from cody_oai_router.dialects.openai_chat.messages import (
     first,
     invalid_type,
     is_null,
+    missing,
+    objects,
     read_turns,
 )
 from cody_oai_router.faults import Fault
@@ -28,7 +30,6 @@ T = TypeVar("T")
 MAX_STOPS: Final = 4
 
 _body = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_objects = msgspec.json.Decoder(list[Raws])
 
 _READ_HERE: Final = frozenset(
     {
@@ -128,12 +129,10 @@ def _refuse(fields: Raws) -> None:
 def _messages(fields: Raws) -> list[Raws]:
     raw = fields.get("messages")
     if raw is None:
-        message = "Missing required parameter: 'messages'."
-        raise _invalid("messages", message, "missing_required_parameter")
-    try:
-        messages = _objects.decode(raw)
-    except msgspec.DecodeError:
-        raise _Refused(invalid_type("messages", "an array of objects", raw)) from None
+        raise _Refused(missing("messages"))
+    messages = objects(raw, "messages")
+    if isinstance(messages, Fault):
+        raise _Refused(messages)
     if not messages:
         message = (
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
@@ -176,18 +175,21 @@ def _stop(fields: Raws, notes: Notes) -> tuple[str, ...]:
     if raw is None:
         return ()
     try:
-        stop: str | list[str] = msgspec.json.decode(raw, type=str | list[str])
+        given: str | list[str] = msgspec.json.decode(raw, type=str | list[str])
     except msgspec.DecodeError:
         raise _Refused(invalid_type("stop", "a string or an array of strings", raw)) from None
-    if isinstance(stop, str):
-        notes.add("stop:listed")
-        return (stop,)
-    if len(stop) > MAX_STOPS:
+    stops = [given] if isinstance(given, str) else given
+    if len(stops) > MAX_STOPS:
         message = (
-            f"Invalid 'stop': array too long. Expected an array with maximum length {MAX_STOPS}, but got {len(stop)}."
+            f"Invalid 'stop': array too long. Expected an array with maximum length {MAX_STOPS}, but got {len(stops)}."
         )
         raise _invalid("stop", message, "array_above_max_length")
-    return tuple(stop)
+    kept = tuple(stop for stop in stops if stop)
+    if isinstance(given, str) and given:
+        notes.add("stop:listed")
+    elif len(kept) < len(stops) or not stops:
+        notes.add("stop:empty-dropped")
+    return kept
 
 
 def _tools(fields: Raws, notes: Notes) -> tuple[Tool, ...]:
@@ -212,16 +214,16 @@ def _listed(fields: Raws, name: str) -> list[Raws]:
     raw = fields.get(name)
     if raw is None:
         return []
-    try:
-        return _objects.decode(raw)
-    except msgspec.DecodeError:
-        raise _Refused(invalid_type(name, "an array of objects", raw)) from None
+    items = objects(raw, name)
+    if isinstance(items, Fault):
+        raise _Refused(items)
+    return items
 
 
 def _function(function: Raws, where: str, notes: Notes) -> Tool:
     name = _inner(function, "name", str, where)
     if not name:
-        raise _invalid(f"{where}.name", f"Missing required parameter: '{where}.name'.", "missing_required_parameter")
+        raise _Refused(missing(f"{where}.name"))
     return Tool(
         name=name,
         description=_present(function, "description"),
@@ -243,10 +245,12 @@ def _schema(function: Raws, where: str, notes: Notes) -> msgspec.Raw:
 
 def _refuse_twins(tools: list[Tool]) -> None:
     """Refuses two tools of one name, which providers refuse in words of their own (contract §8, trap 59)."""
-    names = [tool.name for tool in tools]
-    for name in names:
-        if names.count(name) > 1:
-            raise _invalid("tools", f"Tool names must be unique; '{name}' is there more than once.", "invalid_value")
+    seen: set[str] = set()
+    for tool in tools:
+        if tool.name in seen:
+            message = f"Tool names must be unique; '{tool.name}' is there more than once."
+            raise _invalid("tools", message, "invalid_value")
+        seen.add(tool.name)
 
 
 def _chosen(tools: tuple[Tool, ...], fields: Raws, notes: Notes) -> tuple[Tool, ...]:

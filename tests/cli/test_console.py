@@ -1,0 +1,89 @@
+"""The terminal: lines that any console can show, and a window that waits only where it would close."""
+
+import ctypes
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from cody_oai_router.cli import console
+
+
+class Kernel:
+    """What Windows says about the processes of a console."""
+
+    def __init__(self, processes: int) -> None:
+        self.kernel32 = self
+        self._processes = processes
+
+    def GetConsoleProcessList(self, room: object, size: int) -> int:  # noqa: N802 - Windows names it so
+        assert room is not None
+        assert size > self._processes
+        return self._processes
+
+
+class Broken(io.StringIO):
+    def write(self, text: str, /) -> int:
+        raise BrokenPipeError(text)
+
+
+def test_lines_are_escaped_for_the_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(shown, encoding="cp1252", newline=""))
+    console.complain(["caf\u00e9 \u4e16", "a\x1b[2J\nb"])
+    assert shown.getvalue() == b"caf\xe9 \\u4e16\na\\x1b[2J\\nb\n"
+
+
+@pytest.mark.parametrize("stream", [None, Broken()])
+def test_without_a_console_nobody_is_told(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | None) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    console.complain(["lost"])
+    assert sys.stderr is stream
+
+
+@pytest.mark.parametrize(
+    ("frozen", "unpacked", "processes", "waits"),
+    [
+        (True, "/opt/app/_internal", 1, True),
+        (True, "/opt/app", 1, True),
+        (True, "/opt/app/_internal", 2, False),
+        (True, "/tmp/_MEI1", 2, True),
+        (True, "/tmp/_MEI1", 3, False),
+        (True, "/opt/app", 0, False),
+        (False, "/opt/app", 1, False),
+    ],
+)
+def test_the_window_waits_where_it_is_the_programs_own(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    frozen: bool,
+    unpacked: str,
+    processes: int,
+    waits: bool,
+) -> None:
+    monkeypatch.setattr(sys, "frozen", frozen, raising=False)
+    monkeypatch.setattr(sys, "executable", str(Path("/opt/app/cody-oai-router.exe")))
+    monkeypatch.setattr(sys, "_MEIPASS", unpacked, raising=False)
+    monkeypatch.setattr(ctypes, "windll", Kernel(processes), raising=False)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    console.hold_window()
+    assert ("Press Enter to close this window." in capsys.readouterr().err) is waits
+    assert (sys.stdin.read() == "") is waits
+
+
+def test_no_wait_where_nothing_can_be_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(ctypes, "windll", Kernel(1), raising=False)
+    monkeypatch.setattr(sys, "stdin", None)
+    console.hold_window()
+    assert "Press Enter" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is one there")
+def test_no_console_of_its_own_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    console.hold_window()
+    assert capsys.readouterr().err == ""

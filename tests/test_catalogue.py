@@ -1,0 +1,339 @@
+"""Model names: which model a client means, by rows of contract §6.2 and §6.3."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.strategies import wild_bytes
+
+from cody_oai_router.catalogue import (
+    Catalogue,
+    Model,
+    Resolved,
+    merged,
+    normalised,
+    read_listing,
+    read_supported,
+)
+from cody_oai_router.conversation import ListedModel
+
+CHAT = frozenset({"chat", "tools"})
+REASONING = frozenset({"chat", "reasoning"})
+
+SONNET = Model(
+    ref="anthropic::2024-10-22::claude-sonnet-4-latest", name="claude-sonnet-4-20250514", abilities=CHAT, created=5
+)
+SONNET_45 = Model(
+    ref="anthropic::2024-10-22::claude-sonnet-4-5-latest", name="claude-sonnet-4-5-20250929", abilities=CHAT
+)
+THINKING = Model(
+    ref="anthropic::2024-10-22::claude-sonnet-4-thinking-latest",
+    name="claude-sonnet-4-20250514",
+    abilities=REASONING,
+    max_output=64000,
+)
+SONNET_35 = Model(
+    ref="anthropic::2023-06-01::claude-3.5-sonnet", name="claude-3-5-sonnet-latest", abilities=CHAT, deprecated=True
+)
+HAIKU_35 = Model(ref="anthropic::2024-10-22::claude-3-5-haiku-latest", name="claude-3-5-haiku-latest", abilities=CHAT)
+GPT_4O = Model(ref="openai::2024-02-01::gpt-4o", name="gpt-4o", abilities=CHAT)
+O3_MINI = Model(ref="openai::2024-02-01::o3-mini-medium", name="o3-mini", abilities=REASONING, deprecated=True)
+O3 = Model(ref="openai::2024-02-01::o3", name="o3", abilities=REASONING)
+GEMINI = Model(ref="google::v1::gemini-2.0-flash", name="gemini-2.0-flash", abilities=CHAT)
+DEEPSEEK = Model(
+    ref="fireworks::v1::deepseek-coder-v2-lite-base",
+    name="accounts/sourcegraph/models/deepseek-coder-v2-lite-base",
+    abilities=frozenset({"autocomplete"}),
+)
+LLAMA = Model(
+    ref="fireworks::v1::llama-v3p1-70b-instruct",
+    name="accounts/fireworks/models/llama-v3p1-70b-instruct",
+    abilities=CHAT,
+)
+# The deprecated and the thinking ones come first on purpose: order must not decide for them.
+ALL = [SONNET_35, O3_MINI, THINKING, DEEPSEEK, SONNET, SONNET_45, HAIKU_35, GPT_4O, O3, GEMINI, LLAMA]
+
+
+def catalogue(*models: Model, aliases: dict[str, str] | None = None, default: str | None = None) -> Catalogue:
+    return Catalogue(models or ALL, aliases=aliases or {}, default=default)
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "model"),
+    [
+        ("anthropic::2024-10-22::claude-sonnet-4-latest", "exact", SONNET),
+        ("fireworks::v1::deepseek-coder-v2-lite-base", "exact", DEEPSEEK),
+        ("openai/gpt-4o", "name", GPT_4O),
+        ("anthropic/claude-sonnet-4.5", "name", SONNET_45),
+        ("gpt-4o", "name", GPT_4O),
+        ("GPT-4o", "name", GPT_4O),
+        ("gpt-4o-2024-08-06", "name", GPT_4O),
+        ("claude-sonnet-4-20250514", "name", SONNET),
+        ("claude-sonnet-4-5", "name", SONNET_45),
+        ("claude-sonnet-4.5", "name", SONNET_45),
+        ("claude_sonnet_4_5", "name", SONNET_45),
+        ("claude-sonnet-4-thinking", "name", THINKING),
+        ("claude-3-5-sonnet-20241022", "name", SONNET_35),
+        ("claude-3-5-sonnet-2024-10-22", "name", SONNET_35),
+        ("models/gemini-2.0-flash", "name", GEMINI),
+        ("accounts/fireworks/models/llama-v3p1-70b-instruct", "name", LLAMA),
+        ("o3", "name", O3),
+        ("o3-mini", "name", O3_MINI),
+        ("gpt-4", "family", GPT_4O),
+        ("gpt-3.5-turbo", "family", GPT_4O),
+        ("azure/gpt-4", "family", GPT_4O),
+        ("gemini-2.5-pro", "family", GEMINI),
+        ("claude-sonnet-4-5-20991231-preview", "family", SONNET_45),
+        ("claude-opus-9-thinking", "family", THINKING),
+        ("o3-pro", "family", O3),
+    ],
+)
+def test_the_model_that_a_name_means(name: str, how: str, model: Model) -> None:
+    assert catalogue().resolve(name) == Resolved(model.ref, how, model)  # type: ignore[arg-type]  # rows hold words
+
+
+@pytest.mark.parametrize(
+    "name", ["", "models/", "mistral-large", "gp", "deepseek-coder", "deepseek-coder-v2-lite-base", "/", "a\nb"]
+)
+def test_names_that_nothing_answers_to(name: str) -> None:
+    assert catalogue().resolve(name) is None
+
+
+def test_a_family_prefers_what_is_not_deprecated() -> None:
+    assert catalogue(SONNET_35, HAIKU_35).resolve("claude-3-opus") == Resolved(HAIKU_35.ref, "family", HAIKU_35)
+    assert catalogue(SONNET_35).resolve("claude-3-opus") == Resolved(SONNET_35.ref, "family", SONNET_35)
+
+
+def test_the_same_name_twice_gives_the_one_that_is_not_deprecated_then_the_first() -> None:
+    old = Model(ref="a::v1::m", abilities=CHAT, deprecated=True)
+    new, last = Model(ref="b::v1::m", abilities=CHAT), Model(ref="c::v1::m", abilities=CHAT)
+    assert catalogue(old, new, last).resolve("m") == Resolved("b::v1::m", "name", new)
+    assert catalogue(old, new, last).resolve("a/m") == Resolved("a::v1::m", "name", old)
+
+
+def test_unknown_abilities_are_given_the_benefit_of_the_doubt() -> None:
+    bare = Model(ref="openai::v1::gpt-9")
+    assert catalogue(bare).resolve("gpt-4") == Resolved(bare.ref, "family", bare)
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("claude-sonnet-4", THINKING), ("claude-sonnet-4-latest", THINKING), ("gpt-4o", None), ("o3", None)],
+)
+def test_a_request_for_reasoning_gets_the_thinking_sibling(name: str, model: Model | None) -> None:
+    plain = catalogue().resolve(name)
+    assert plain is not None
+    expected = plain if model is None else Resolved(model.ref, "name", model, reasoning_chosen=True)
+    assert catalogue().resolve(name, reasoning=True) == expected
+
+
+def test_a_full_reference_is_never_exchanged_for_its_sibling() -> None:
+    assert catalogue().resolve(SONNET.ref, reasoning=True) == Resolved(SONNET.ref, "exact", SONNET)
+
+
+def test_a_sibling_of_another_provider_is_none() -> None:
+    other = Model(ref="bedrock::v1::claude-sonnet-4-thinking", abilities=REASONING)
+    assert catalogue(SONNET, other).resolve("claude-sonnet-4", reasoning=True) == Resolved(SONNET.ref, "name", SONNET)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (GEMINI.ref, Resolved(GEMINI.ref, "alias", GEMINI)),
+        ("gemini-2.0-flash", Resolved(GEMINI.ref, "alias", GEMINI)),
+        ("x::v1::not-listed", Resolved("x::v1::not-listed", "alias")),
+    ],
+)
+def test_aliases_go_before_names(target: str, expected: Resolved) -> None:
+    assert catalogue(aliases={"gpt-4o": target}).resolve("gpt-4o") == expected
+
+
+@pytest.mark.parametrize("name", ["", "mistral-large"])
+@pytest.mark.parametrize(
+    ("default", "expected"),
+    [
+        (GPT_4O.ref, Resolved(GPT_4O.ref, "default", GPT_4O)),
+        ("gpt-4", Resolved(GPT_4O.ref, "default", GPT_4O)),
+        ("mine", Resolved(GEMINI.ref, "default", GEMINI)),
+        ("x::v1::not-listed", Resolved("x::v1::not-listed", "default")),
+    ],
+)
+def test_the_default_answers_for_unknown_and_missing_names(name: str, default: str, expected: Resolved) -> None:
+    assert catalogue(aliases={"mine": GEMINI.ref}, default=default).resolve(name) == expected
+
+
+def test_without_a_listing_names_pass_unchanged() -> None:
+    empty = Catalogue((), aliases={"mine": "a::b::c"}, default="d::e::f")
+    assert empty.resolve("gpt-4", reasoning=True) == Resolved("gpt-4", "unlisted")
+    assert empty.resolve("mine") == Resolved("a::b::c", "alias")
+    assert empty.resolve("") == Resolved("d::e::f", "default")
+
+
+@pytest.mark.parametrize("name", ["a\r\nx-evil: 1", "a\x00", "\x1b[31m", "a\u2028b"])
+def test_a_name_that_could_break_a_header_does_not_pass(name: str) -> None:
+    assert Catalogue((), aliases={}, default=None).resolve(name) is None
+
+
+def test_the_nearest_names() -> None:
+    assert catalogue(O3, GEMINI, DEEPSEEK, GPT_4O).nearest("gpt4-o") == ["gpt-4o", "o3", "gemini-2.0-flash"]
+    assert catalogue(O3, GPT_4O).nearest("gpt4-o" + "x" * 1_000_000)[0] == "gpt-4o"
+    assert catalogue().nearest("claude-sonet-4")[0] == "claude-sonnet-4-latest"
+    assert Catalogue((), aliases={}, default=None).nearest("gpt-4") == []
+
+
+def test_listing() -> None:
+    listed = catalogue(SONNET, DEEPSEEK, GPT_4O, aliases={"mine": SONNET.ref, "gpt-4o": "elsewhere"}).listed()
+    assert listed == [
+        ListedModel("mine", "anthropic"),
+        ListedModel("gpt-4o", "router"),
+        ListedModel("claude-sonnet-4-latest", "anthropic", 5),
+        ListedModel(SONNET.ref, "anthropic", 5),
+        ListedModel(GPT_4O.ref, "openai"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ref", "reasons"),
+    [
+        ("anthropic::v1::claude-sonnet-4-thinking-latest", True),
+        ("openai::v1::o1", True),
+        ("openai::v1::o4-mini", True),
+        ("openai::v1::gpt-5", True),
+        ("fireworks::v1::deepseek-r1", True),
+        ("openai::v1::gpt-4o", False),
+        ("openai::v1::olmo", False),
+        ("google::v1::gemini-2.0-flash", False),
+    ],
+)
+def test_names_that_tell_of_thinking(ref: str, reasons: bool) -> None:
+    assert Model(ref=ref).reasons == reasons
+
+
+def test_an_ability_tells_of_thinking_better_than_a_name() -> None:
+    assert Model(ref="google::v1::gemini-2.5-pro", abilities=REASONING).reasons
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("models/Gemini-2.0-Flash", "gemini-2-0-flash"),
+        ("claude-3.5-sonnet-latest", "claude-3-5-sonnet"),
+        ("claude-3-5-sonnet-20241022", "claude-3-5-sonnet"),
+        ("gpt-4o-2024-08-06", "gpt-4o"),
+        ("gpt-4-0613", "gpt-4-0613"),
+        ("", ""),
+    ],
+)
+def test_what_differs_between_catalogues(name: str, plain: str) -> None:
+    assert normalised(name) == plain
+
+
+LISTING = {
+    "object": "list",
+    "data": [
+        {"id": GPT_4O.ref, "object": "model", "created": 1747699200, "owned_by": "openai"},
+        {"id": GEMINI.ref, "object": "model", "created": None, "owned_by": "google"},
+        {"id": ""},
+        {"id": "a::b::c\r\nx-evil: 1"},
+    ],
+}
+SUPPORTED = {
+    "schemaVersion": "1.0",
+    "revision": "6.12.5040",
+    "providers": [{"id": "openai", "displayName": "OpenAI"}],
+    "models": [
+        {
+            "modelRef": GPT_4O.ref,
+            "modelName": "gpt-4o",
+            "capabilities": ["chat", "tools"],
+            "status": "stable",
+            "contextWindow": {"maxInputTokens": 45000, "maxOutputTokens": 4000},
+            "modelConfigAllTiers": {
+                "free": None,
+                "enterprise": {"contextWindow": {"maxInputTokens": 77000, "maxOutputTokens": 16000}},
+            },
+        },
+        {
+            "modelRef": SONNET_35.ref,
+            "modelName": "claude-3-5-sonnet-latest",
+            "capabilities": ["chat"],
+            "status": "deprecated",
+            "modelConfigAllTiers": None,
+        },
+        {"modelRef": "x::v1::bare", "capabilities": None, "modelConfigAllTiers": {"enterprise": None}},
+        {"modelRef": "x::v1::zero", "modelConfigAllTiers": {"enterprise": {"contextWindow": {"maxOutputTokens": 0}}}},
+        {"modelRef": "x::v1::null", "modelConfigAllTiers": {"enterprise": {"contextWindow": None}}},
+        {"modelRef": "x::v1::\x07"},
+    ],
+    "defaultModels": {"chat": GPT_4O.ref},
+}
+
+
+def encoded(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def test_reading_the_listing() -> None:
+    listed = [Model(ref=GPT_4O.ref, created=1747699200), Model(ref=GEMINI.ref)]
+    assert read_listing(encoded(LISTING)) == listed
+
+
+def test_reading_supported_models() -> None:
+    assert read_supported(encoded(SUPPORTED)) == [
+        Model(ref=GPT_4O.ref, name="gpt-4o", abilities=CHAT, max_output=16000),
+        Model(ref=SONNET_35.ref, name="claude-3-5-sonnet-latest", abilities=frozenset({"chat"}), deprecated=True),
+        Model(ref="x::v1::bare"),
+        Model(ref="x::v1::zero"),
+        Model(ref="x::v1::null"),
+    ]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"models":1}', b"\xff", b"{}", b"[" * 100_000])
+def test_what_is_no_listing(body: bytes) -> None:
+    assert read_listing(body) is None
+    assert read_supported(body) is None
+
+
+def test_null_lists_are_empty_ones() -> None:
+    assert read_listing(b'{"data":null}') == []
+    assert read_supported(b'{"providers":null,"models":null,"defaultModels":null}') == []
+
+
+BARE_GPT = Model(ref=GPT_4O.ref, created=7)
+BARE_NEW = Model(ref="a::v1::new", created=8)
+
+
+@pytest.mark.parametrize(
+    ("listing", "supported", "models"),
+    [
+        (None, None, None),
+        ([], None, []),
+        (None, [GPT_4O], [GPT_4O]),
+        ([], [GPT_4O], [GPT_4O]),
+        ([BARE_GPT], None, [BARE_GPT]),
+        (
+            [BARE_GPT, BARE_NEW],
+            [GEMINI, GPT_4O],
+            [Model(ref=GPT_4O.ref, name="gpt-4o", abilities=CHAT, created=7), BARE_NEW],
+        ),
+    ],
+)
+def test_both_sources_together(
+    listing: list[Model] | None, supported: list[Model] | None, models: list[Model] | None
+) -> None:
+    assert merged(listing, supported) == models
+
+
+@given(wild_bytes(LISTING, SUPPORTED))
+def test_reading_never_raises(body: bytes) -> None:
+    for models in (read_listing(body), read_supported(body)):
+        assert models is None or all(model.ref.isprintable() for model in models)
+
+
+@given(st.text(max_size=30))
+def test_resolving_gives_a_model_of_the_listing_or_none(name: str) -> None:
+    resolved = catalogue().resolve(name)
+    assert resolved is None or resolved.model in ALL
+    assert len(catalogue().nearest(name)) == 3

@@ -1,0 +1,99 @@
+"""Whole answers and streamed ones: each made of the other."""
+
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cody_oai_router.conversation import Collector, Reply, ToolCall, collect, play
+from cody_oai_router.events import (
+    Adapted,
+    CallArguments,
+    CallStart,
+    Event,
+    Failed,
+    Reasoning,
+    Stop,
+    StopReason,
+    Text,
+    Usage,
+)
+from cody_oai_router.faults import Fault
+
+FAULT = Fault(kind="timed_out", message="too late")
+
+replies = st.builds(
+    Reply,
+    text=st.text(),
+    reasoning=st.text(),
+    calls=st.lists(st.builds(ToolCall, st.text(), st.text(), st.text()), max_size=3).map(tuple),
+    stop=st.sampled_from(get_args(StopReason)),
+    usage=st.none() | st.builds(Usage),
+    adapted=st.lists(st.text(), max_size=2).map(tuple),
+)
+
+
+@given(replies)
+def test_folding_what_is_played_gives_the_answer_again(reply: Reply) -> None:
+    assert collect(play(reply)) == reply
+
+
+def _cut_up(event: Event, size: int) -> list[Event]:
+    match event:
+        case Text() | Reasoning():
+            kind = type(event)
+            return [kind(event.text[i : i + size]) for i in range(0, len(event.text), size)]
+        case CallArguments():
+            pieces = range(0, len(event.text), size)
+            return [CallArguments(event.index, event.text[i : i + size]) for i in pieces]
+        case _:
+            return [event]
+
+
+@given(replies, st.integers(1, 5))
+def test_the_size_of_the_pieces_does_not_matter(reply: Reply, size: int) -> None:
+    collector = Collector()
+    for event in play(reply):
+        collector.feed(_cut_up(event, size))
+    assert collector.reply() == reply
+
+
+@pytest.mark.parametrize(
+    ("events", "reply"),
+    [
+        ([Stop("stop")], Reply()),
+        ([Text("a"), Text("b"), Stop("length")], Reply(text="ab", stop="length")),
+        (
+            [
+                CallStart(0, "a", "f"),
+                CallStart(1, "b", "g"),
+                CallArguments(1, "[]"),
+                CallArguments(0, "{"),
+                CallArguments(0, "}"),
+                Adapted("tool-calls:split"),
+                Stop("tool_calls"),
+                Usage(1, 2, 3),
+            ],
+            Reply(
+                calls=(ToolCall("a", "f", "{}"), ToolCall("b", "g", "[]")),
+                stop="tool_calls",
+                usage=Usage(1, 2, 3),
+                adapted=("tool-calls:split",),
+            ),
+        ),
+        ([Text("a"), Failed(FAULT), Stop("stop")], FAULT),
+        ([Failed(FAULT), Failed(Fault(kind="internal", message="second"))], FAULT),
+        (
+            [Text("a")],
+            Fault(kind="bad_gateway", message="The answer from Sourcegraph broke off before it was complete."),
+        ),
+    ],
+)
+def test_folding(events: list[Event], reply: Reply | Fault) -> None:
+    assert collect(events) == reply
+
+
+def test_playing_puts_thoughts_first_and_usage_last() -> None:
+    reply = Reply(text="t", reasoning="r", calls=(ToolCall("i", "f", ""),), stop="tool_calls", usage=Usage())
+    assert list(play(reply)) == [Reasoning("r"), Text("t"), CallStart(0, "i", "f"), Stop("tool_calls"), Usage()]
