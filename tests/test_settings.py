@@ -319,7 +319,6 @@ STEERING = {
     "SSL_CERT_FILE": "/ca.pem",
     "ROUTER_HOST": "127.0.0.9",
     "ROUTER_API_KEY": "known-to-others",
-    "ROUTER_API_KEY_FILE": "/key",
     "ALLOWED_HOSTS": "evil.example",
     "ALLOWED_ORIGINS": "https://evil.example",
     "SRC_HEADERS": "X-Forwarded-Host:evil.example",
@@ -382,6 +381,21 @@ def test_a_token_in_a_file_is_as_trusted_as_who_names_it() -> None:
     )
     assert settle(user=named, directory={"SOURCEGRAPH_BASE_URL": URL}) == Refusal((line,))
     assert isinstance(settle(user=named | {"SOURCEGRAPH_BASE_URL": URL}), Settings)
+
+
+def test_a_key_in_a_file_is_as_trusted_as_who_names_it() -> None:
+    line = (
+        "ROUTER_API_KEY_FILE from /home/u/.env would decide about SOURCEGRAPH_API_TOKEN from the environment, "
+        "which is trusted more: set both in the same place, or remove ROUTER_API_KEY_FILE."
+    )
+    named = {"ROUTER_API_KEY_FILE": "/key"}
+    assert settle(environment={"SOURCEGRAPH_API_TOKEN": TOKEN}, user=named) == Refusal((line,))
+    assert isinstance(settle(user=named | {"SOURCEGRAPH_API_TOKEN": TOKEN}), Settings)
+    refusal = (
+        "ROUTER_API_KEY_FILE: a .env in the working directory may not name files to read secrets from "
+        "(from /work/.env)."
+    )
+    assert settle(directory=named | {"SOURCEGRAPH_API_TOKEN": TOKEN}) == Refusal((refusal,))
 
 
 def test_a_cloned_repository_cannot_send_away_a_file_or_the_token_of_src() -> None:

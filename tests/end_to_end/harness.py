@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -256,19 +257,17 @@ def normal(text: str) -> str:
 
 def _unchunk(data: bytes) -> tuple[bytes, bool]:
     """Takes the chunks away; tells whether the last one was there and was the end."""
-    whole = b""
-    while data:
-        size, line, data = data.partition(b"\r\n")
-        if not line:
-            return whole, False
-        length = int(size, 16)
+    pieces: list[bytes] = []
+    position = 0
+    while (line := data.find(b"\r\n", position)) >= 0:
+        length, start = int(data[position:line], 16), line + 2
         if length == 0:
-            return whole, data == b"\r\n"
-        whole += data[:length]
-        if data[length : length + 2] != b"\r\n":
-            return whole, False
-        data = data[length + 2 :]
-    return whole, False
+            return b"".join(pieces), data[start:] == b"\r\n"
+        pieces.append(data[start : start + length])
+        position = start + length + 2
+        if data[start + length : position] != b"\r\n":
+            break
+    return b"".join(pieces), False
 
 
 def _length(data: bytes) -> int | None:
@@ -294,9 +293,9 @@ class Client:
     def send(self, data: bytes) -> None:
         self.writer.write(data)
 
-    async def until(self, wanted: bytes) -> bytes:
-        """Reads until these bytes have come; gives everything so far."""
-        while wanted not in self.got:
+    async def until(self, wanted: bytes, *, times: int = 1) -> bytes:
+        """Reads until these bytes have come so many times; gives everything so far."""
+        while self.got.count(wanted) < times:
             data = await self.reader.read(1 << 16)
             assert data, f"closed before {wanted!r}: {self.got!r}"
             self.got += data
@@ -304,8 +303,10 @@ class Client:
 
     async def to_end(self) -> Answer:
         """Reads until the router closes."""
-        while data := await self.reader.read(1 << 16):
-            self.got += data
+        pieces = [self.got]
+        while data := await self.reader.read(1 << 20):
+            pieces.append(data)
+        self.got = b"".join(pieces)
         return Answer(self.got)
 
     async def answer(self) -> Answer:
@@ -329,9 +330,14 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connected(running: "Router | Process", *, limit: int = 1 << 16) -> AsyncIterator[Client]:
-    """Opens a connection to a router."""
-    client = Client(*await asyncio.open_connection("127.0.0.1", running.port, limit=limit))
+async def connected(running: "Router | Process", *, room: int | None = None) -> AsyncIterator[Client]:
+    """Opens a connection to a router; `room` is what the system may keep of an answer that the test does not read."""
+    raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if room is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", running.port))
+    client = Client(*await asyncio.open_connection(sock=raw, limit=room or 1 << 16))
     try:
         yield client
     finally:

@@ -84,7 +84,7 @@ def test_stopping_closes_idle_connections_and_lets_the_others_finish(run: Run) -
                 idle.send(GET)
                 await idle.answer()
                 begun.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")
-                busy.send(GET.replace(b"/1", b"/held"))
+                busy.send(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
                 await began.wait()
                 server.stop()
                 assert await idle.closed() == b""

@@ -182,8 +182,7 @@ class Chat:
     def _clocks(self, plan: Plan) -> Clocks:
         timeouts = self._shop.settings.timeouts
         first_byte = timeouts.slow_first_byte if plan.slow else timeouts.first_byte
-        idle = timeouts.idle if plan.stream else timeouts.slow_first_byte
-        return Clocks(timeouts.connect, first_byte, idle, timeouts.total)
+        return Clocks(timeouts.connect, first_byte, timeouts.idle, timeouts.total)
 
     def _conclude(self, outcome: Reply | Fault | None, prompt: Prompt, stamp: Stamp) -> None:
         match outcome:
