@@ -11,6 +11,7 @@ import msgspec
 _SHOWN: Final = 60
 _UNITS: Final = {"": 1, "b": 1, "k": 1024, "kb": 1024, "kib": 1024, "m": 1024**2, "mb": 1024**2, "mib": 1024**2}
 _LARGEST_COUNT: Final = 1_000_000_000
+_MOST_WORKERS: Final = 64
 _LONGEST: Final = 7 * 24 * 3600.0
 _SWITCH: Final = {
     "1": True,
@@ -50,6 +51,14 @@ def read_port(text: str) -> int | Wrong:
     number = _digits(text)
     if number is None or number > 65535:  # noqa: PLR2004 - the largest port there is
         return Wrong(f"{quoted(text)} is not a port: give a whole number from 0 to 65535")
+    return number
+
+
+def read_workers(text: str) -> int | Wrong:
+    """A number of processes from 1; more than the largest machines have use for are a slip of the finger."""
+    number = _digits(text)
+    if number is None or not 1 <= number <= _MOST_WORKERS:
+        return Wrong(f"{quoted(text)} is not a number of processes from 1 to {_MOST_WORKERS}")
     return number
 
 

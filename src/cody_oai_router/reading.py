@@ -125,12 +125,7 @@ class Reading:
         return next(place for place, source in enumerate(self._sources) if source is found.source)
 
     def _secret_in_file(self, found: Found, read: Callable[[str], Secret | Wrong]) -> Secret | None:
-        if found.source.place == "directory":
-            # Together with an address in the same .env it would send any file of the user's to anybody.
-            self.used[found.name] = found
-            self.refuse(found, "a .env in the working directory may not name files to read secrets from")
-            return None
-        file = self.file(found)
+        file = self.secret_file(found)
         if file is None:
             return None
         secret = read(file.text.strip()) if file.text.strip() else Wrong("the file is empty")
@@ -138,6 +133,15 @@ class Reading:
             self.refuse(found, f"{secret.why} (in {file.path})")
             return None
         return secret
+
+    def secret_file(self, found: Found) -> File | None:
+        """The file with a secret that a variable names; a `.env` in the working directory may not name one."""
+        if found.source.place == "directory":
+            # Together with an address in the same .env it would send any file of the user's to anybody.
+            self.used[found.name] = found
+            self.refuse(found, "a .env in the working directory may not name files to read secrets from")
+            return None
+        return self.file(found)
 
     def file(self, found: Found) -> File | None:
         """The file that a variable names; a relative path is only the environment's and the command line's to give."""

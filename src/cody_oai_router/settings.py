@@ -15,26 +15,24 @@ import msgspec
 from cody_oai_router.addresses import (
     Proxy,
     Upstream,
-    bypasses,
     is_loopback,
     read_end_point,
     read_host_names,
     read_listen,
     read_origins,
-    read_proxy,
     read_upstream,
 )
 from cody_oai_router.credentials import Secret, read_header, read_header_lines, read_key, read_token
+from cody_oai_router.limits import Limits, Timeouts, read_limits, read_timeouts
+from cody_oai_router.network import ClientCertificate, read_ca_file, read_client_certificate, read_proxy_on_the_way
 from cody_oai_router.notation import (
     read_aliases,
-    read_bytes,
     read_count,
-    read_list,
     read_log_format,
     read_port,
-    read_seconds,
     read_switch,
     read_text,
+    read_workers,
 )
 from cody_oai_router.reading import Found, ReadFile, Reading, Source
 from cody_oai_router.variables import BY_NAME, DEFAULT_END_POINT
@@ -46,38 +44,6 @@ _HEADER_PREFIX: Final = "SRC_HEADER_"
 _NOWHERE: Final = Upstream("https", "invalid", 443)
 
 
-class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """Durations in seconds."""
-
-    connect: float
-    first_byte: float
-    slow_first_byte: float
-    idle: float
-    total: float | None
-    head_hold: float
-    heartbeat: float
-    shutdown_grace: float
-    head: float
-    body_silence: float
-    write_stall: float
-    keep_alive: float
-    upstream_keep_alive: float
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds in bytes or as counts, as the table of variables explains them."""
-
-    body_bytes: int
-    head_bytes: int
-    upstream_head_bytes: int
-    headers: int
-    connections: int
-    upstream_connections: int
-    event_bytes: int
-    reply_bytes: int
-    buffered_bytes: int
-
-
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the user decides; no field shows a secret.
 
@@ -86,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     port: int
+    workers: int
     hosts: tuple[str, ...]
     hosts_if_free: tuple[str, ...]
     upstream: Upstream
@@ -102,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Literal["text", "json"]
     proxy: Proxy | None
     ca_file: str | None
+    client_certificate: ClientCertificate | None
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     api_key: Secret | None
@@ -182,6 +150,7 @@ def _read_rest(reading: Reading, account: _Account, headers: Mapping[str, tuple[
     api_key, _ = reading.secret("ROUTER_API_KEY", read_key)
     settings = Settings(
         port=reading.value("PORT", read_port),
+        workers=reading.value("WORKERS", read_workers),
         hosts=listen or ("127.0.0.1",),
         hosts_if_free=() if listen else ("::1",),
         upstream=upstream,
@@ -193,63 +162,18 @@ def _read_rest(reading: Reading, account: _Account, headers: Mapping[str, tuple[
         model_aliases=reading.optional("MODEL_ALIASES", read_aliases) or {},
         default_max_tokens=reading.value("DEFAULT_MAX_TOKENS", read_count),
         default_max_tokens_reasoning=reading.value("DEFAULT_MAX_TOKENS_REASONING", read_count),
-        timeouts=_timeouts(reading),
-        limits=_limits(reading),
+        timeouts=read_timeouts(reading),
+        limits=read_limits(reading),
         log_format=reading.value("LOG_FORMAT", read_log_format),
-        proxy=_proxy(reading, upstream),
-        ca_file=_ca_file(reading),
+        proxy=read_proxy_on_the_way(reading, upstream),
+        ca_file=read_ca_file(reading),
+        client_certificate=read_client_certificate(reading),
         allowed_hosts=reading.optional("ALLOWED_HOSTS", read_host_names) or (),
         allowed_origins=reading.optional("ALLOWED_ORIGINS", read_origins) or (),
         api_key=api_key,
     )
     origins = {name: found.source.label for name, found in reading.used.items()}
     return msgspec.structs.replace(settings, notices=_notices(settings), origins=origins)
-
-
-def _timeouts(reading: Reading) -> Timeouts:
-    return Timeouts(
-        connect=reading.value("CONNECT_TIMEOUT", read_seconds),
-        first_byte=reading.value("FIRST_BYTE_TIMEOUT", read_seconds),
-        slow_first_byte=reading.value("SLOW_FIRST_BYTE_TIMEOUT", read_seconds),
-        idle=reading.value("IDLE_TIMEOUT", read_seconds),
-        total=reading.optional("TOTAL_TIMEOUT", read_seconds),
-        head_hold=reading.value("HEAD_HOLD", read_seconds),
-        heartbeat=reading.value("HEARTBEAT_INTERVAL", read_seconds),
-        shutdown_grace=reading.value("SHUTDOWN_GRACE", read_seconds),
-        head=reading.value("HEAD_TIMEOUT", read_seconds),
-        body_silence=reading.value("BODY_TIMEOUT", read_seconds),
-        write_stall=reading.value("WRITE_TIMEOUT", read_seconds),
-        keep_alive=reading.value("KEEP_ALIVE_TIMEOUT", read_seconds),
-        upstream_keep_alive=reading.value("UPSTREAM_KEEP_ALIVE", read_seconds),
-    )
-
-
-def _limits(reading: Reading) -> Limits:
-    return Limits(
-        body_bytes=reading.value("MAX_BODY_BYTES", read_bytes),
-        head_bytes=reading.value("MAX_HEAD_BYTES", read_bytes),
-        upstream_head_bytes=reading.value("MAX_UPSTREAM_HEAD_BYTES", read_bytes),
-        headers=reading.value("MAX_HEADERS", read_count),
-        connections=reading.value("MAX_CONNECTIONS", read_count),
-        upstream_connections=reading.value("MAX_UPSTREAM_CONNECTIONS", read_count),
-        event_bytes=reading.value("MAX_EVENT_BYTES", read_bytes),
-        reply_bytes=reading.value("MAX_REPLY_BYTES", read_bytes),
-        buffered_bytes=reading.value("MAX_BUFFERED_BYTES", read_bytes),
-    )
-
-
-def _proxy(reading: Reading, upstream: Upstream) -> Proxy | None:
-    proxy = reading.optional("HTTPS_PROXY", read_proxy)
-    direct = reading.optional("NO_PROXY", read_list) or ()
-    return None if upstream.scheme == "http" or bypasses(upstream, direct) else proxy
-
-
-def _ca_file(reading: Reading) -> str | None:
-    found = reading.find("CA_FILE") or reading.find("SSL_CERT_FILE")
-    file = reading.file(found) if found else None
-    if found and file and "-----BEGIN " not in file.text:
-        reading.refuse(found, f"{file.path} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
-    return file.path if file else None
 
 
 def _check_openness(reading: Reading, settings: Settings) -> None:

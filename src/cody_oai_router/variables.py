@@ -180,6 +180,14 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         flag="--port",
     ),
     Variable(
+        "WORKERS",
+        "Listening",
+        "Processes that serve the port together (Linux only). Each has the limits below for itself and learns for itself.",
+        "1",
+        kind="count",
+        flag="--workers",
+    ),
+    Variable(
         "ROUTER_HOST",
         "Listening",
         "IP addresses to listen on, separated by commas. Left at its default, ::1 is added where it is free. Any but a "
@@ -246,6 +254,27 @@ VARIABLES: Final[tuple[Variable, ...]] = (
         "The same as CA_FILE, under the name that other programs use; CA_FILE wins.",
         kind="path",
         steers=True,
+    ),
+    Variable(
+        "CLIENT_CERT_FILE",
+        "Network",
+        "PEM file with the certificate to show to an instance, or a gateway before it, that asks for one (mutual TLS). A "
+        ".env in the working directory may not name one.",
+        kind="path",
+        steers=True,
+    ),
+    Variable(
+        "CLIENT_KEY_FILE",
+        "Network",
+        "PEM file with the private key of CLIENT_CERT_FILE, where it is not in the same file.",
+        kind="path",
+        steers=True,
+    ),
+    Variable(
+        "CLIENT_KEY_PASSWORD",
+        "Network",
+        "The password of an encrypted private key.",
+        secret=True,
     ),
     *(Variable(name, "Time", text, default, kind="seconds") for name, default, text in _TIMES),
     *(Variable(name, "Limits", text, default, kind="bytes") for name, default, text in _SIZES),

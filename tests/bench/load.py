@@ -50,7 +50,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Looks for the head, for marks and for the end."""
-        if self._head is not None and not self._head.endswith(b"\r\n\r\n"):
+        if not self._head.endswith(b"\r\n\r\n"):
             data = self._read_head(data)
         if self._left is not None:
             self._left -= len(data)
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
     def _read_head(self, data: bytes) -> bytes:
         whole = self._head + data
         end = whole.find(b"\r\n\r\n") + 4
-        if end < 4:  # noqa: PLR2004 - not found
+        if end < 4:
             self._head = whole
             return b""
         self._head = whole[:end]

@@ -9,9 +9,9 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
-from bench.work import RAW_BURST, Work
+from bench.work import Work
 
 # Above the most streams that are ever held open at once.
 CONNECTIONS: Final = 10_100
@@ -107,35 +107,32 @@ class Running:
 @contextlib.asynccontextmanager
 async def running(proxy: Proxy, place: Place, *, under: Sequence[str] = ()) -> AsyncIterator[Running]:
     """Runs a proxy until the block ends, `under` another program where one is named; returns once it listens."""
-    process = await asyncio.create_subprocess_exec(
-        *under,
-        *proxy.command(place),
-        env=_plain_environment(place) | dict(proxy.environment(place)),
-        cwd=place.scratch,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    said = place.scratch / f"said-{place.port}"
+    with said.open("wb") as output:
+        process = await _started(proxy, place, under, output)
     try:
-        await _until_it_listens(proxy, place.port, process)
+        await _until_it_listens(place.port, process)
+    except RuntimeError as error:
+        raise RuntimeError(f"{proxy.name} {error}: {said.read_text()}") from None
+    try:
         yield Running(proxy, process.pid, place.port)
     finally:
         await _stop(process)
 
 
 def router() -> Proxy:
-    """The router as it is started, on uvloop."""
+    """Runs the router as it is started, on uvloop."""
     command = (sys.executable, "-m", "cody_oai_router", "serve")
     return _router("router, uvloop", command)
 
 
 def router_on_asyncio() -> Proxy:
-    """The router where there is no uvloop, as on Windows."""
+    """Runs the router where there is no uvloop, as on Windows."""
     return _router("router, asyncio", (sys.executable, "-c", _WITHOUT_UVLOOP))
 
 
 def node() -> Proxy:
-    """The least that Node's own `http` needs."""
+    """Runs the least that Node's own `http` needs."""
     return Proxy(
         name="Node http",
         command=lambda place: ("node", str(_NODE / "minimal.js"), str(place.port), str(place.upstream)),
@@ -145,7 +142,7 @@ def node() -> Proxy:
 
 
 def express() -> Proxy:
-    """Express and axios, what the router's former Node version was made of."""
+    """Runs express and axios, what the router's former Node version was made of."""
     return Proxy(
         name="express + axios",
         command=lambda place: ("node", str(_NODE / "express.js"), str(place.port), str(place.upstream)),
@@ -155,7 +152,7 @@ def express() -> Proxy:
 
 
 def nginx() -> Proxy:
-    """nginx with `proxy_pass`: what it costs to move the bytes and to understand none of them."""
+    """Runs nginx with `proxy_pass`: what it costs to move the bytes and to understand none of them."""
     return Proxy(
         name="nginx",
         command=_nginx_command,
@@ -171,11 +168,6 @@ PROXIES: Final = (router, router_on_asyncio, node, express, nginx)
 def proxies(names: Sequence[str]) -> list[Proxy]:
     """Gives the proxies of these function names, all where none is named."""
     return [make() for make in PROXIES if not names or make.__name__ in names]
-
-
-def example_path(proxy: Proxy) -> str:
-    """Gives the path of the cheapest streamed work that a proxy does."""
-    return proxy.path(RAW_BURST) if not proxy.rewrites else "/"
 
 
 def _router(name: str, command: Sequence[str]) -> Proxy:
@@ -197,7 +189,7 @@ def _router_environment(place: Place) -> dict[str, str]:
         "ROUTER_HOST": "127.0.0.1",
         "MAX_CONNECTIONS": str(CONNECTIONS),
         "MAX_UPSTREAM_CONNECTIONS": str(CONNECTIONS),
-        "SHUTDOWN_GRACE": "0",
+        "SHUTDOWN_GRACE": "0.1",
     }
 
 
@@ -233,11 +225,23 @@ def _nginx_command(place: Place) -> Sequence[str]:
     return (_nginx_program() or "nginx", "-c", str(file), "-p", str(place.scratch))
 
 
-async def _until_it_listens(proxy: Proxy, port: int, process: asyncio.subprocess.Process) -> None:
+async def _started(proxy: Proxy, place: Place, under: Sequence[str], errors: IO[bytes]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *under,
+        *proxy.command(place),
+        env=_plain_environment(place) | dict(proxy.environment(place)),
+        cwd=place.scratch,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=errors,
+    )
+
+
+async def _until_it_listens(port: int, process: asyncio.subprocess.Process) -> None:
     async with asyncio.timeout(_START_PATIENCE):
         while True:
             if process.returncode is not None:
-                raise RuntimeError(f"{proxy.name} ended with {process.returncode} before it listened")
+                raise RuntimeError(f"ended with {process.returncode} before it listened")
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
             except OSError:

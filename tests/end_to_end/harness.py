@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ class Answer:
 
     raw: bytes
 
-    @property
+    @cached_property
     def head(self) -> bytes:
         return self.raw.partition(b"\r\n\r\n")[0]
 
@@ -166,7 +167,7 @@ class Answer:
         assert len(values) <= 1, values
         return values[0] if values else None
 
-    @property
+    @cached_property
     def headers(self) -> list[tuple[str, str]]:
         lines = (line.decode().partition(":") for line in self.head.split(b"\r\n")[1:])
         return [(name.lower(), value.strip()) for name, _, value in lines]
@@ -179,14 +180,18 @@ class Answer:
     @property
     def finished(self) -> bool:
         """Whether HTTP itself says that the body is whole, and nothing follows it."""
-        if self.header("transfer-encoding") == "chunked":
-            return _unchunk(self.rest)[1]
-        return len(self.rest) == int(self.header("content-length") or "-1")
+        return self._parts[1]
 
     @property
     def body(self) -> bytes:
         """The body without its chunks; of a broken answer as much as there is."""
-        return _unchunk(self.rest)[0] if self.header("transfer-encoding") == "chunked" else self.rest
+        return self._parts[0]
+
+    @cached_property
+    def _parts(self) -> tuple[bytes, bool]:
+        if self.header("transfer-encoding") == "chunked":
+            return _unchunk(self.rest)
+        return self.rest, len(self.rest) == int(self.header("content-length") or "-1")
 
     @property
     def json(self) -> Any:
@@ -202,14 +207,14 @@ class Answer:
         found: dict[str, Any] = self.json["error"]
         return found
 
-    @property
+    @cached_property
     def events(self) -> list[str]:
         """The events of a stream: the data of each, comments with their colon."""
         blocks = self.body.decode().split("\n\n")
         assert blocks.pop() == "", self.raw
         return [block.removeprefix("data: ") for block in blocks]
 
-    @property
+    @cached_property
     def chunks(self) -> list[Any]:
         """The events that are JSON."""
         return [json.loads(event) for event in self.events if event.startswith("{")]
@@ -330,13 +335,15 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connected(running: "Router | Process", *, room: int | None = None) -> AsyncIterator[Client]:
+async def connected(running: "Router | Process | int", *, room: int | None = None) -> AsyncIterator[Client]:
     """Opens a connection to a router; `room` is what the system may keep of an answer that the test does not read."""
     raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if room is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        if sys.platform != "win32":  # segments of 64 KB on loopback would have the router's system keep megabytes
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1460)
     raw.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", running.port))
+    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", running if isinstance(running, int) else running.port))
     client = Client(*await asyncio.open_connection(sock=raw, limit=room or 1 << 16))
     try:
         yield client

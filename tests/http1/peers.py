@@ -121,13 +121,21 @@ class Wire:
             await self.writer.wait_closed()
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what no event tells; the test's own time limit bounds it."""
+    while not condition():  # noqa: ASYNC110 - what is waited for belongs to the code under test, which sets no event
+        await asyncio.sleep(0.001)
+
+
 async def wire(port: int) -> Wire:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     return Wire(reader, writer)
 
 
 @contextlib.asynccontextmanager
-async def serving(application: FakeApplication, limits: ServerLimits | None = None) -> AsyncIterator[tuple[Server, int]]:
+async def serving(
+    application: FakeApplication, limits: ServerLimits | None = None
+) -> AsyncIterator[tuple[Server, int]]:
     server = Server(application, limits)
     try:
         addresses = await server.start("127.0.0.1", 0)
@@ -142,6 +150,7 @@ class FakeOrigin:
     def __init__(self, *scripts: Script) -> None:
         self._scripts = list(scripts)
         self._tasks: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.StreamWriter] = []
         self.connections = 0
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -153,16 +162,20 @@ class FakeOrigin:
             pass
         finally:
             writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         self._tasks.append(asyncio.get_running_loop().create_task(self._serve(reader, writer)))
 
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+        for writer in self._writers:
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 @contextlib.asynccontextmanager
@@ -236,3 +249,16 @@ class FakeSink:
     @property
     def body(self) -> bytes:
         return b"".join(self.pieces)
+
+
+class Holding:
+    """A handler that sends its head at once and its end when it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = asyncio.Event()
+
+    async def __call__(self, _: Request, exchange: ServerExchange) -> None:
+        exchange.start(200, [])
+        exchange.write(b"held")
+        await self.let_go.wait()
+        exchange.finish()

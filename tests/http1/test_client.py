@@ -4,6 +4,7 @@ import asyncio
 import re
 
 import pytest
+
 from cody_oai_router.http1 import (
     BadResponse,
     Client,
@@ -15,8 +16,7 @@ from cody_oai_router.http1 import (
     Outgoing,
     TimedOut,
 )
-
-from tests.http1.peers import (
+from http1.peers import (
     PATIENT,
     FakeApplication,
     FakeSink,
@@ -228,12 +228,12 @@ def test_a_slow_upload_is_not_a_silent_origin(run: Run) -> None:
             left = 30_000_000
             while left:
                 left -= len(await reader.read(min(left, 1_000_000)))
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01 if left > 20_000_000 else 0)  # the last part is in the system's buffers
             writer.write(OK)
             await reader.read()
 
         async with origin(reads_slowly) as (_, port), client_of(port) as client:
-            incoming = await client.send(Outgoing(b"POST", b"/", b"", b"x" * 30_000_000), Clocks(9, 0.15, 0.15))
+            incoming = await client.send(Outgoing(b"POST", b"/", b"", b"x" * 30_000_000), Clocks(9, 0.4, 0.4))
             assert await incoming.read(10) == b"ok"
 
     run(main())
@@ -298,7 +298,7 @@ def test_closing_fails_what_is_under_way_and_what_waits(run: Run) -> None:
             await asyncio.sleep(0.05)
             await client.close()
             for task in tasks:
-                with pytest.raises(ConnectionLost, match="^the router is shutting down$"):
+                with pytest.raises(ConnectionLost, match=r"^the router is shutting down$"):
                     await task
             with pytest.raises(ConnectionLost):
                 await client.send(get(), PATIENT)
@@ -358,7 +358,7 @@ def test_our_halves_speak_with_each_other(run: Run) -> None:
 def test_the_bound_on_an_answer(run: Run) -> None:
     async def main() -> None:
         async with origin(answering(OK)) as (_, port), client_of(port) as client:
-            with pytest.raises(BadResponse, match="^the answer is larger than 1 bytes$"):
+            with pytest.raises(BadResponse, match=r"^the answer is larger than 1 bytes$"):
                 await (await client.send(get(), PATIENT)).read(1)
 
     run(main())

@@ -1,9 +1,10 @@
 """Where bodies end, however the bytes are cut."""
 
 import pytest
-from cody_oai_router.http1.framing import Chunked, Framing, FramingError, Sized, UntilClose
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cody_oai_router.http1.framing import Chunked, Framing, FramingError, Sized, UntilClose
 
 
 def feed_all(framing: Framing, pieces: list[bytes]) -> tuple[bytes, bytes]:
@@ -40,7 +41,7 @@ def test_a_chunked_body_is_the_same_however_it_is_cut(chunks: list[bytes], rest:
 
 def test_every_byte_on_its_own() -> None:
     framing = Chunked()
-    wire = b"5 ;ext=\"x\"\r\nhello\r\n06\r\n world\r\n0\r\nTrailer: x\r\n\r\nnext"
+    wire = b'5 ;ext="x"\r\nhello\r\n06\r\n world\r\n0\r\nTrailer: x\r\n\r\nnext'
     assert feed_all(framing, [wire[at : at + 1] for at in range(len(wire))]) == (b"hello world", b"next")
 
 

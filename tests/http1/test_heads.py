@@ -4,6 +4,9 @@ import re
 import string
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cody_oai_router.http1.heads import (
     Refusal,
     ResponseHead,
@@ -12,8 +15,6 @@ from cody_oai_router.http1.heads import (
     read_response_head,
 )
 from cody_oai_router.http1.messages import Request
-from hypothesis import given
-from hypothesis import strategies as st
 
 HOST = b"Host: a\r\n"
 

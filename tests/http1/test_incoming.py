@@ -5,6 +5,9 @@ import gzip
 import zlib
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from cody_oai_router.http1 import (
     BadResponse,
     ClientError,
@@ -14,15 +17,25 @@ from cody_oai_router.http1 import (
     Incoming,
     TimedOut,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from tests.http1.peers import PATIENT, FakeSink, Run, Script, answering, client_of, closing_after, get, origin, request_head
+from http1.peers import (
+    PATIENT,
+    FakeSink,
+    Run,
+    Script,
+    answering,
+    client_of,
+    closing_after,
+    get,
+    origin,
+    request_head,
+)
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-async def received(answer: bytes, limits: ClientLimits | None = None, method: bytes = b"GET") -> tuple[Incoming, bytes, bool]:
+async def received(
+    answer: bytes, limits: ClientLimits | None = None, method: bytes = b"GET"
+) -> tuple[Incoming, bytes, bool]:
     """The answer of an origin that closes after these bytes."""
     async with origin(closing_after(answer)) as (_, port), client_of(port, limits) as client:
         incoming = await client.send(get(method=method), PATIENT)
@@ -41,7 +54,12 @@ async def received(answer: bytes, limits: ClientLimits | None = None, method: by
         (b"HTTP/1.0 200 OK\r\n\r\n", 200, b"", False),
         (b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", True),
         (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", 304, b"", True),
-        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + CHUNKED + b"0\r\n\r\n", 200, b"", True),
+        (
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + CHUNKED + b"0\r\n\r\n",
+            200,
+            b"",
+            True,
+        ),
         (b"HTTP/1.1 200\r\ncontent-encoding: gzip\r\n\r\n" + gzip.compress(b"hello"), 200, b"hello", False),
         (b"HTTP/1.1 200\r\nContent-Encoding: deflate\r\n\r\n" + zlib.compress(b"hello"), 200, b"hello", False),
     ],
@@ -75,13 +93,21 @@ TOO_LONG = b"HTTP/1.1 200 OK\r\nA: " + b"a" * 200
         (b"HTTP/1.1 200 OK\r\nCont", ConnectionLost, "closed the connection before it answered"),
         (b"SSH-2.0-OpenSSH\r\n", BadResponse, "it does not speak HTTP/1.1"),
         (b"HTTP/2 200\r\n\r\n", BadResponse, "it does not speak HTTP/1.1"),
-        (b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", BadResponse, "it switches to a protocol that was not"),
+        (
+            b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+            BadResponse,
+            "it switches to a protocol that was not",
+        ),
         (b"HTTP/1.1 200 OK\r\nA\r\n\r\n", BadResponse, "malformed head: "),
         (TOO_LONG, BadResponse, "its head is larger than 100 bytes"),
         (TOO_LONG + b"\r\n\r\n", BadResponse, "its head is larger than 100 bytes"),
         (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 6 + b"\r\n", BadResponse, "more than 5 header lines"),
         (CHUNKED + b"x\r\n", BadResponse, "a chunk size is malformed"),
-        (b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\n", BadResponse, "it is in a Content-Encoding that was not asked for"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\n",
+            BadResponse,
+            "it is in a Content-Encoding that was not asked for",
+        ),
         (b"HTTP/1.1 200\r\nContent-Encoding: gzip\r\n\r\nplain", BadResponse, "its compressed body is damaged"),
         (
             b"HTTP/1.1 200\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"hello")[:-4],
@@ -150,7 +176,9 @@ def test_an_answer_cut_anywhere(run: Run, places: list[int]) -> None:
     data=st.lists(
         st.one_of(
             st.binary(max_size=30),
-            st.sampled_from([b"HTTP/1.1 200 OK\r\n", CHUNKED, b"\r\n", b"1\r\na\r\n", b"0\r\n\r\n", b"Content-Length: 1\r\n\r\n"]),
+            st.sampled_from(
+                [b"HTTP/1.1 200 OK\r\n", CHUNKED, b"\r\n", b"1\r\na\r\n", b"0\r\n\r\n", b"Content-Length: 1\r\n\r\n"]
+            ),
             st.sampled_from([b"Content-Encoding: gzip\r\n", gzip.compress(b"a"), b"HTTP/1.1 204 \r\n\r\n"]),
         ),
         max_size=6,
@@ -236,7 +264,10 @@ def test_a_paused_reader_stops_the_origin_and_the_clocks(run: Run) -> None:
 
 def test_clocks_run_on_after_a_pause(run: Run) -> None:
     async def main() -> None:
-        async with origin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")) as (_, port), client_of(port) as client:
+        async with (
+            origin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")) as (_, port),
+            client_of(port) as client,
+        ):
             incoming = await client.send(get(), Clocks(9, 9, 0.05))
             sink = FakeSink()
             incoming.attach(sink)

@@ -5,9 +5,9 @@ import socket
 import sys
 
 import pytest
-from cody_oai_router.http1 import Request, Response, Server, ServerExchange, ServerLimits
 
-from tests.http1.peers import FakeApplication, Run, serving, wire
+from cody_oai_router.http1 import Request, Response, Server, ServerExchange, ServerLimits
+from http1.peers import FakeApplication, Run, serving, until, wire
 
 GET = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -127,8 +127,7 @@ def test_far_too_many_connections_are_closed_without_a_word(run: Run) -> None:
     async def main() -> None:
         async with serving(FakeApplication(), ServerLimits(connections=1)) as (server, port):
             peers = [await wire(port) for _ in range(80)]
-            while server.surplus() < 65:
-                await asyncio.sleep(0.001)
+            await until(lambda: server.surplus() >= 65)
             answers = [await asyncio.wait_for(peer.reader.read(12), 5) for peer in peers[66:]]
             assert set(answers) <= {b""}
             for peer in peers:
@@ -147,9 +146,8 @@ def test_many_connections_at_once_get_each_its_own_answers(run: Run) -> None:
                     peer.send(b"GET /%d/%d HTTP/1.1\r\nHost: a\r\n\r\n" % (number, turn))
                     assert (await peer.answer()).body == b"GET /%d/%d " % (number, turn)
 
-        async with serving(FakeApplication()) as (_, port):
-            async with asyncio.TaskGroup() as group:
-                for number in range(200):
-                    group.create_task(one(number, port))
+        async with serving(FakeApplication()) as (_, port), asyncio.TaskGroup() as group:
+            for number in range(200):
+                group.create_task(one(number, port))
 
     run(main())

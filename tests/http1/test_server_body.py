@@ -1,11 +1,9 @@
 """Bodies on their way in: limits, memory and every way to send one."""
 
-import asyncio
-
 import pytest
-from cody_oai_router.http1 import Request, Response, ServerExchange, ServerLimits
 
-from tests.http1.peers import FakeApplication, Run, serving, wire
+from cody_oai_router.http1 import Request, Response, ServerExchange, ServerLimits
+from http1.peers import FakeApplication, Run, serving, until, wire
 
 MIB = 1024 * 1024
 
@@ -84,7 +82,11 @@ def test_a_malformed_chunked_body_is_refused(run: Run) -> None:
 def test_all_bodies_together_have_a_limit(run: Run, claim: bytes) -> None:
     async def main() -> None:
         limits = ServerLimits(buffered_bytes=MIB + 50)
-        async with serving(FakeApplication(), limits) as (server, port), await wire(port) as first, await wire(port) as peer:
+        async with (
+            serving(FakeApplication(), limits) as (server, port),
+            await wire(port) as first,
+            await wire(port) as peer,
+        ):
             first.send(head(MIB) + b"x" * (MIB - 1))
             peer.send(claim)
             answer = await peer.answer()
@@ -101,11 +103,9 @@ def test_memory_is_taken_as_the_body_comes_and_given_back_when_the_client_leaves
         async with serving(FakeApplication()) as (server, port):
             async with await wire(port) as peer:
                 peer.send(head(64 * MIB) + b"x" * (MIB + 1))
-                while server.budget.used < 2 * MIB:
-                    await asyncio.sleep(0.001)
+                await until(lambda: server.budget.used >= 2 * MIB)
                 assert server.budget.used == 2 * MIB
-            while server.budget.used:
-                await asyncio.sleep(0.001)
+            await until(lambda: not server.budget.used)
 
     run(main())
 

@@ -4,8 +4,7 @@ import asyncio
 import socket
 
 from cody_oai_router.http1 import Request, Response, ServerExchange, ServerLimits
-
-from tests.http1.peers import FakeApplication, Run, serving, wire
+from http1.peers import FakeApplication, Run, serving, until, wire
 
 MIB = 1024 * 1024
 TOO_LARGE = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (20 * MIB)
@@ -93,9 +92,7 @@ def test_a_reader_that_takes_nothing_of_its_last_answer_is_given_up(run: Run) ->
             with socket.create_connection(("127.0.0.1", port)) as peer:
                 peer.setblocking(False)
                 await loop.sock_sendall(peer, b"GET / HTTP/1.0\r\n\r\n")
-                while not application.requests:
-                    await asyncio.sleep(0.001)
-                while server.surplus() > 1 - server.limits.connections:
-                    await asyncio.sleep(0.001)
+                await until(lambda: bool(application.requests))
+                await until(lambda: server.surplus() <= 1 - server.limits.connections)
 
     run(main())

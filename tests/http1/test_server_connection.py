@@ -1,13 +1,14 @@
 """Requests as raw bytes over real sockets: framing, order, limits and clocks."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
-from cody_oai_router.http1 import Request, Response, ServerExchange, ServerLimits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.http1.peers import FakeApplication, Run, Wire, serving, wire
+from cody_oai_router.http1 import Request, Response, ServerExchange, ServerLimits
+from http1.peers import FakeApplication, Run, Wire, serving, wire
 
 GET = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -147,7 +148,10 @@ def test_a_refusal_before_a_body_closes(run: Run) -> None:
         application = FakeApplication(refusals={"/": Response(403, [], b"no")})
         async with serving(application) as (_, port):
             assert await refused(port, post(b"abc") + GET) == (403, "no")
-            assert await refused(port, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n") == (403, "no")
+            assert await refused(port, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n") == (
+                403,
+                "no",
+            )
         assert application.admitted == ["/", "/"]
         assert application.requests == []
 
@@ -252,7 +256,9 @@ def test_bytes_one_by_one_do_not_extend_the_time_of_a_head(run: Run) -> None:
     run(main())
 
 
-@pytest.mark.parametrize("begin", [post(b"abcd")[:-2], b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nab"])
+@pytest.mark.parametrize(
+    "begin", [post(b"abcd")[:-2], b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nab"]
+)
 def test_a_body_that_falls_silent_is_told_so(run: Run, begin: bytes) -> None:
     async def main() -> None:
         async with serving(FakeApplication(), ServerLimits(body_silence=0.05)) as (_, port):
@@ -290,13 +296,12 @@ def test_no_clock_runs_while_a_request_is_answered(run: Run) -> None:
 
 def test_one_connection_too_many_is_told_so(run: Run) -> None:
     async def main() -> None:
-        async with serving(FakeApplication(), ServerLimits(connections=1)) as (_, port):
-            async with await wire(port) as peer:
-                peer.send(GET)
-                await peer.answer()
-                assert await refused(port, GET) == (503, "too many connections")
-                peer.send(GET)
-                assert (await peer.answer()).status == 200
+        async with serving(FakeApplication(), ServerLimits(connections=1)) as (_, port), await wire(port) as peer:
+            peer.send(GET)
+            await peer.answer()
+            assert await refused(port, GET) == (503, "too many connections")
+            peer.send(GET)
+            assert (await peer.answer()).status == 200
 
     run(main())
 
@@ -313,7 +318,11 @@ def test_a_client_that_leaves_cancels_the_handler(run: Run) -> None:
                 cancelled.set()
 
         async with serving(FakeApplication(handlers={"/1": endless})) as (_, port):
-            for leave in (lambda peer: peer.writer.transport.abort(), lambda peer: peer.writer.write_eof()):
+            leaves: list[Callable[[Wire], None]] = [
+                lambda peer: peer.writer.transport.abort(),
+                lambda peer: peer.writer.write_eof(),
+            ]
+            for leave in leaves:
                 async with await wire(port) as peer:
                     peer.send(GET)
                     await began.wait()
@@ -379,7 +388,9 @@ def test_a_session_cut_anywhere(run: Run, places: list[int]) -> None:
     data=st.lists(
         st.one_of(
             st.binary(max_size=40),
-            st.sampled_from([GET, post(b"abc"), b"\r\n", b"GET / HTTP/1.1\r\n", b"Host: a\r\n\r\n", SESSION[29:90], b"0\r\n"]),
+            st.sampled_from(
+                [GET, post(b"abc"), b"\r\n", b"GET / HTTP/1.1\r\n", b"Host: a\r\n\r\n", SESSION[29:90], b"0\r\n"]
+            ),
         ),
         max_size=6,
     ).map(b"".join)

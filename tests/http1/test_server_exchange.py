@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 
 import pytest
-from cody_oai_router.http1 import Request, Response, ServerExchange, ServerLimits
 
-from tests.http1.peers import FakeApplication, Handler, Run, serving, wire
+from cody_oai_router.http1 import Request, Response, ServerExchange, ServerLimits
+from http1.peers import FakeApplication, Handler, Run, serving, wire
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 EVENTS = [(b"Content-Type", b"text/event-stream")]
@@ -27,8 +28,10 @@ def without_date(data: bytes) -> bytes:
         (
             b"GET / HTTP/1.1",
             b"Connection: close\r\n",
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-            b"2\r\nab\r\n1\r\nc\r\n1\r\nd\r\n0\r\n\r\n",
+            (
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+                b"2\r\nab\r\n1\r\nc\r\n1\r\nd\r\n0\r\n\r\n"
+            ),
         ),
         (
             b"GET / HTTP/1.0",
@@ -217,19 +220,17 @@ def test_misuse_is_an_error(run: Run) -> None:
         messages: list[str] = []
 
         async def wrong(_: Request, exchange: ServerExchange) -> None:
-            for misuse in (
+            misuses: list[Callable[[], None]] = [
                 lambda: exchange.write(b"x"),
                 lambda: exchange.start(200, [(b"A", b"b\nc")]),
-            ):
+                lambda: exchange.respond(Response(200)),
+                lambda: exchange.respond(Response(200)),
+                lambda: exchange.start(200, []),
+            ]
+            for misuse in misuses:
                 try:
                     misuse()
                 except (RuntimeError, ValueError) as error:
-                    messages.append(str(error))
-            exchange.respond(Response(200))
-            for again in (lambda: exchange.respond(Response(200)), lambda: exchange.start(200, [])):
-                try:
-                    again()
-                except RuntimeError as error:
                     messages.append(str(error))
             exchange.write(b"late")
             exchange.finish(b"late")

@@ -16,7 +16,7 @@ from cody_oai_router.http1.errors import ConnectFailed
 _NEXT_ATTEMPT: Final = 0.25
 """Seconds before the next address is tried beside the ones that have not answered (RFC 8305 §5)."""
 
-_Address = tuple[int, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+Address = tuple[int, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
 
 async def dial(host: str, port: int, whom: str) -> socket.socket:
@@ -26,20 +26,22 @@ async def dial(host: str, port: int, whom: str) -> socket.socket:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise ConnectFailed(f"cannot resolve the name of {whom}: {_reason(error)}") from error
-    addresses = _interleave([(family, address) for family, _, _, _, address in found])
+    addresses = interleave([(family, address) for family, _, _, _, address in found])
     try:
-        return await _race(addresses)
+        return await race(addresses)
     except OSError as error:
         raise ConnectFailed(f"cannot connect to {whom}: {_reason(error)}") from error
 
 
-def _interleave(addresses: list[_Address]) -> list[_Address]:
+def interleave(addresses: list[Address]) -> list[Address]:
+    """Order addresses so that the families alternate, beginning with the one that the system prefers."""
     first = [entry for entry in addresses if entry[0] == addresses[0][0]]
     others = [entry for entry in addresses if entry[0] != addresses[0][0]]
     return [entry for pair in itertools.zip_longest(first, others) for entry in pair if entry is not None]
 
 
-async def _race(addresses: list[_Address]) -> socket.socket:
+async def race(addresses: list[Address]) -> socket.socket:
+    """Return the first connection that comes about; raises the last OSError when none does."""
     if len(addresses) == 1:
         return await _connect(*addresses[0])
     waiting = iter(addresses)

@@ -1,9 +1,9 @@
 """The connections to one origin: the one used last is used next, idle ones expire, and who must wait waits in line."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from time import time
 
 from cody_oai_router.http1.client_connection import ClientConnection
 from cody_oai_router.http1.errors import ConnectionLost
@@ -62,7 +62,7 @@ class Pool:
                 waiter.set_result(connection)
                 return
         connection.idle_since = self._loop.time()
-        connection.idle_since_wall = time.time()
+        connection.idle_since_wall = time()
         self._idle.append(connection)
 
     def discard(self, connection: ClientConnection) -> None:
@@ -103,7 +103,7 @@ class Pool:
 
     def _is_stale(self, connection: ClientConnection) -> bool:
         # The loop's clock stands still while a laptop sleeps; the world's does not, and the connection is long dead.
-        slept = time.time() - connection.idle_since_wall
+        slept = time() - connection.idle_since_wall
         return max(slept, self._loop.time() - connection.idle_since) >= self._limits.idle
 
     def _is_full(self) -> bool:

@@ -17,7 +17,7 @@ def explain_tls(error: ssl.SSLError, host: str) -> str:
     """Return one sentence that names the host, the problem and the remedy."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _explain_verification(error, host)
-    reason = error.reason or ""
+    reason = getattr(error, "reason", None) or ""
     if "WRONG_VERSION_NUMBER" in reason or "HTTP_REQUEST" in reason:
         return f"{host} does not speak TLS on this port: is it an http:// address, or the port of something else?"
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:

@@ -52,18 +52,22 @@ class _Refused(Exception):  # noqa: N818 - control flow inside this module, neve
 def read_prompt(body: bytes | bytearray) -> Prompt | Fault:
     """Reads the body of `POST /chat/completions`; never raises, whatever the bytes are."""
     try:
-        if not body.isascii():
-            str(body, "utf-8")  # msgspec does not look into strings that it skips
-        fields = _body.decode(body)
-    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
-        return _not_json(body, error)
-    notes = Notes()
-    try:
-        return _prompt(_without_nulls(fields, notes), notes)
+        return _read(body)
     except _Refused as refused:
         return refused.fault
     except RecursionError:
-        return Fault(kind="bad_request", message="The body is nested too deeply.")
+        return Fault(kind="bad_request", message="The body is nested too deeply.", code="invalid_json")
+
+
+def _read(body: bytes | bytearray) -> Prompt:
+    try:
+        if not body.isascii():
+            str(body, "utf-8")  # msgspec does not look into strings that it skips
+        fields = _body.decode(body)
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise _Refused(_not_json(body, error)) from None
+    notes = Notes()
+    return _prompt(_without_nulls(fields, notes), notes)
 
 
 def _not_json(body: bytes | bytearray, error: Exception) -> Fault:

@@ -1,0 +1,486 @@
+"""Requests: what is read, what is refused in which words, and that no bytes make it raise."""
+
+import json
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from tests.strategies import wild_bytes
+
+from cody_oai_router.conversation import Prompt, Tool
+from cody_oai_router.dialects.openai_chat import read_prompt
+from cody_oai_router.faults import Fault
+from cody_oai_router.notes import NOTES
+
+HI: dict[str, Any] = {"role": "user", "content": "hi"}
+SCHEMA = '{"type":"object"}'
+
+
+def read(fields: str = "", messages: str = '[{"role":"user","content":"hi"}]') -> Prompt | Fault:
+    return read_prompt(f'{{"model":"m","messages":{messages}{"," if fields else ""}{fields}}}'.encode())
+
+
+def prompt(fields: str = "") -> Prompt:
+    found = read(fields)
+    assert isinstance(found, Prompt)
+    return found
+
+
+def fault(fields: str) -> tuple[str, str | None, str | None]:
+    found = read(fields)
+    assert isinstance(found, Fault)
+    assert found.kind == "bad_request"
+    return found.message, found.param, found.code
+
+
+def tool(name: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": {"type": "object"}, **fields}}
+
+
+def tools(*given: Any, choice: Any = None) -> str:
+    chosen = {} if choice is None else {"tool_choice": choice}
+    return json.dumps({"tools": given, **chosen})[1:-1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "value"),
+    [
+        ("", "stream", False),
+        ('"stream":true', "stream", True),
+        ('"stream":null', "stream", False),
+        ("", "include_usage", False),
+        ('"stream_options":{"include_usage":true}', "include_usage", True),
+        ('"stream_options":{"include_usage":false}', "include_usage", False),
+        ('"stream_options":{"include_usage" : true }', "include_usage", True),
+        ('"stream_options":{}', "include_usage", False),
+        ('"stream_options":null', "include_usage", False),
+        ('"max_tokens":7', "max_tokens", 7),
+        ('"max_completion_tokens":8', "max_tokens", 8),
+        ('"max_tokens":7,"max_completion_tokens":8', "max_tokens", 8),
+        ('"max_tokens":7,"max_completion_tokens":null', "max_tokens", 7),
+        ('"max_tokens":123456789012345678901234567890', "max_tokens", 123456789012345678901234567890),
+        ("", "max_tokens", None),
+        ('"temperature":0', "temperature", 0.0),
+        ('"temperature":2', "temperature", 2.0),
+        ('"temperature":1e-7', "temperature", 1e-7),
+        ('"top_p":1', "top_p", 1.0),
+        ('"stop":"x"', "stop", ("x",)),
+        ('"stop":["x","y"]', "stop", ("x", "y")),
+        ('"stop":[]', "stop", ()),
+        ('"stop":""', "stop", ()),
+        ('"stop":null', "stop", ()),
+        ('"stop":["","\\u00e9",""]', "stop", ("é",)),
+        ('"reasoning_effort":"high"', "reasoning", True),
+        ('"reasoning_effort":"minimal"', "reasoning", False),
+        ('"reasoning_effort":"none"', "reasoning", False),
+        ('"reasoning_effort":null', "reasoning", False),
+        ('"functions":[{"name":"f"}]', "legacy_functions", True),
+        (tools(tool("f")) + ',"functions":[{"name":"g"}]', "legacy_functions", False),
+        ("", "legacy_functions", False),
+    ],
+)
+def test_fields(fields: str, name: str, value: object) -> None:
+    assert getattr(prompt(fields), name) == value
+
+
+def test_the_last_of_a_doubled_field_counts() -> None:
+    assert prompt('"model":"n","max_tokens":1,"max_tokens":2') == prompt('"max_tokens":2,"model":"n"')
+    doubled = read(messages='[{"role":"system","role":"user","content":"a","content":"b"}]')
+    assert doubled == read(messages='[{"role":"user","content":"b"}]')
+
+
+def test_spaces_between_tokens_mean_nothing() -> None:
+    spaced = b'\n{ "messages" : [ { "content" : "hi" , "role" : "user" } ] ,\t"model" : "m" , "stop" : [ ] }\r\n'
+    assert read_prompt(spaced) == read('"stop":[]')
+    assert read_prompt(bytearray(spaced)) == read('"stop":[]')
+
+
+def test_no_model_is_for_the_catalogue_to_judge() -> None:
+    found = read_prompt(b'{"messages":[{"role":"user","content":"hi"}]}')
+    assert isinstance(found, Prompt)
+    assert found.model == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "adapted"),
+    [
+        ("", ()),
+        ('"n":1', ()),
+        ('"n":null,"stop":null', ("nulls:dropped",)),
+        ('"seed":1', ("seed:dropped",)),
+        ('"wish":1', ("unknown-field:dropped",)),
+        ('"max_completion_tokens":8', ("max_completion_tokens:renamed",)),
+        ('"stop":"x"', ("stop:listed",)),
+        ('"stop":""', ("stop:empty-dropped",)),
+        ('"stop":[]', ("stop:empty-dropped",)),
+        ('"stop":["x",""]', ("stop:empty-dropped",)),
+        ('"logprobs":false,"modalities":["text"]', ("logprobs:dropped", "modalities:dropped")),
+        ('"functions":[]', ()),
+        (f'"functions":[{{"name":"f","parameters":{SCHEMA}}}]', ("functions:as-tools",)),
+        ('"functions":[{"name":"f"}]', ("functions:as-tools", "tools:schema-filled")),
+        (tools(tool("f"), choice="none"), ("tool_choice:dropped", "tools:withheld")),
+        (tools(choice="none"), ("tool_choice:dropped",)),
+    ],
+)
+def test_every_change_leaves_a_note(fields: str, adapted: tuple[str, ...]) -> None:
+    assert prompt(fields).adapted == adapted
+    assert set(adapted) <= set(NOTES)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (tools(tool("f"), tool("g")), ["f", "g"]),
+        (tools(tool("f"), tool("g"), choice="auto"), ["f", "g"]),
+        (tools(tool("f"), tool("g"), choice="required"), ["f", "g"]),
+        (tools(tool("f"), tool("g"), choice="none"), []),
+        (tools(tool("f"), tool("g"), choice={"type": "function", "function": {"name": "g"}}), ["g"]),
+        (tools(tool("f"), choice={"type": "function", "function": {"name": "f"}}), ["f"]),
+        ('"functions":[{"name":"f"},{"name":"g"}],"function_call":{"name":"f"}', ["f"]),
+        ('"functions":[{"name":"f"}],"function_call":"none"', []),
+        ('"functions":[{"name":"f"}],"function_call":"auto"', ["f"]),
+        ('"tools":[],"functions":[{"name":"f"}]', ["f"]),
+        ('"tools":[],"tool_choice":{"type":"function","function":{"name":"x"}}', []),
+        ('"tools":null', []),
+    ],
+)
+def test_the_tools_that_are_offered(fields: str, expected: list[str]) -> None:
+    assert [tool.name for tool in prompt(fields).tools] == expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "notes"),
+    [("f", ("tool_choice:dropped", "tools:narrowed")), ("g", ("tool_choice:dropped", "tools:narrowed"))],
+)
+def test_a_named_tool_is_the_only_one_sent(choice: str, notes: tuple[str, ...]) -> None:
+    named = {"type": "function", "function": {"name": choice}}
+    assert prompt(tools(tool("f"), tool("g"), choice=named)).adapted == notes
+    assert prompt(tools(tool(choice), choice=named)).adapted == ("tool_choice:dropped",)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (
+            '{"name":"f","description":"d\\u00e9","parameters":{"type" : "object"},"strict":true}',
+            Tool(
+                name="f",
+                description=msgspec.Raw(b'"d\\u00e9"'),
+                parameters=msgspec.Raw(b'{"type" : "object"}'),
+                strict=True,
+            ),
+        ),
+        ('{"name":"f"}', Tool(name="f", parameters=msgspec.Raw(b'{"type":"object","properties":{}}'))),
+        (
+            '{"name":"f","description":null,"parameters":null,"strict":null}',
+            Tool(name="f", parameters=msgspec.Raw(b'{"type":"object","properties":{}}')),
+        ),
+        (
+            '{"name":"f","parameters":{"properties":{"a":{}}}}',
+            Tool(name="f", parameters=msgspec.Raw(b'{"type":"object","properties":{"a":{}}}')),
+        ),
+        ('{"name":"f","parameters":{"type":"object"}}', Tool(name="f", parameters=msgspec.Raw(b'{"type":"object"}'))),
+    ],
+)
+def test_a_tool_is_kept_as_it_is_written(function: str, expected: Tool) -> None:
+    for fields in (f'"tools":[{{"type":"function","function":{function}}}]', f'"functions":[{function}]'):
+        assert prompt(fields).tools == (expected,)
+
+
+INVALID_TYPE = "invalid_type"
+MISSING = "missing_required_parameter"
+UNSUPPORTED = "unsupported_value"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message", "param", "code"),
+    [
+        ('"model":5', "Invalid type for 'model': expected a string, but got a number instead.", "model", INVALID_TYPE),
+        (
+            '"stream":"yes"',
+            "Invalid type for 'stream': expected a boolean, but got a string instead.",
+            "stream",
+            INVALID_TYPE,
+        ),
+        (
+            '"max_tokens":"7"',
+            "Invalid type for 'max_tokens': expected an integer, but got a string instead.",
+            "max_tokens",
+            INVALID_TYPE,
+        ),
+        (
+            '"temperature":[]',
+            "Invalid type for 'temperature': expected a decimal, but got an array instead.",
+            "temperature",
+            INVALID_TYPE,
+        ),
+        (
+            '"stream_options":true',
+            "Invalid type for 'stream_options': expected an object, but got a boolean instead.",
+            "stream_options",
+            INVALID_TYPE,
+        ),
+        (
+            '"modalities":"text"',
+            "Invalid type for 'modalities': expected an array, but got a string instead.",
+            "modalities",
+            INVALID_TYPE,
+        ),
+        (
+            '"stop":5',
+            "Invalid type for 'stop': expected a string or an array of strings, but got a number instead.",
+            "stop",
+            INVALID_TYPE,
+        ),
+        (
+            '"max_tokens":0',
+            "Invalid 'max_tokens': integer below minimum value. Expected a value >= 1, but got 0 instead.",
+            "max_tokens",
+            "integer_below_min_value",
+        ),
+        (
+            '"max_completion_tokens":-1,"max_tokens":5',
+            "Invalid 'max_completion_tokens': integer below minimum value. Expected a value >= 1, but got -1 instead.",
+            "max_completion_tokens",
+            "integer_below_min_value",
+        ),
+        (
+            '"temperature":2.1',
+            "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 2.1 instead.",
+            "temperature",
+            "decimal_above_max_value",
+        ),
+        (
+            '"top_p":-0.5',
+            "Invalid 'top_p': decimal below minimum value. Expected a value >= 0, but got -0.5 instead.",
+            "top_p",
+            "decimal_below_min_value",
+        ),
+        (
+            '"stop":["a","b","c","d","e"]',
+            "Invalid 'stop': array too long. Expected an array with maximum length 4, but got 5.",
+            "stop",
+            "array_above_max_length",
+        ),
+        ('"n":2', "Only one choice can be given; leave `n` out or send 1.", "n", UNSUPPORTED),
+        ('"n":0', "Invalid 'n': expected a value >= 1, but got 0 instead.", "n", "integer_below_min_value"),
+        (
+            '"logprobs":true',
+            "No upstream gives log probabilities; leave `logprobs` out.",
+            "logprobs",
+            UNSUPPORTED,
+        ),
+        (
+            '"modalities":["text","audio"]',
+            'Text is the only modality here; send ["text"] or leave it out.',
+            "modalities",
+            UNSUPPORTED,
+        ),
+        (
+            '"tools":{}',
+            "Invalid type for 'tools': expected an array of objects, but got an object instead.",
+            "tools",
+            INVALID_TYPE,
+        ),
+        (
+            '"tools":["f"]',
+            "Invalid type for 'tools[0]': expected an object, but got a string instead.",
+            "tools[0]",
+            INVALID_TYPE,
+        ),
+        ('"tools":[{}]', "Invalid 'tools[0]': only tools of type 'function' can be carried.", "tools[0]", UNSUPPORTED),
+        (
+            '"tools":[{"type":"custom","custom":{"name":"x"}}]',
+            "Invalid 'tools[0]': only tools of type 'function' can be carried.",
+            "tools[0]",
+            UNSUPPORTED,
+        ),
+        (
+            '"tools":[{"type":"function","function":{}}]',
+            "Missing required parameter: 'tools[0].function.name'.",
+            "tools[0].function.name",
+            MISSING,
+        ),
+        (
+            '"functions":[{"name":""}]',
+            "Missing required parameter: 'functions[0].name'.",
+            "functions[0].name",
+            MISSING,
+        ),
+        (
+            '"functions":[{"name":"f","parameters":[]}]',
+            "Invalid type for 'functions[0].parameters': expected an object, but got an array instead.",
+            "functions[0].parameters",
+            INVALID_TYPE,
+        ),
+        (
+            '"functions":[{"name":"f","strict":1}]',
+            "Invalid type for 'functions[0].strict': expected a boolean, but got a number instead.",
+            "functions[0].strict",
+            INVALID_TYPE,
+        ),
+        (
+            tools(tool("f"), tool("g"), tool("f")),
+            "Tool names must be unique; 'f' is there more than once.",
+            "tools",
+            "invalid_value",
+        ),
+        (
+            tools(tool("f"), choice={"type": "function", "function": {"name": "g"}}),
+            "Invalid 'tool_choice': it names no tool of this request.",
+            "tool_choice",
+            "invalid_value",
+        ),
+        (
+            tools(tool("f"), choice=5),
+            "Invalid 'tool_choice': it names no tool of this request.",
+            "tool_choice",
+            "invalid_value",
+        ),
+        (
+            tools(tool("f"), choice={"type": "function", "function": "f"}),
+            "Invalid 'tool_choice': it names no tool of this request.",
+            "tool_choice",
+            "invalid_value",
+        ),
+    ],
+)
+def test_a_refusal_names_the_field(fields: str, message: str, param: str, code: str) -> None:
+    assert fault(fields) == (message, param, code)
+
+
+@pytest.mark.parametrize(
+    ("messages", "message", "param", "code"),
+    [
+        ("null", "Missing required parameter: 'messages'.", "messages", MISSING),
+        (
+            '"hi"',
+            "Invalid type for 'messages': expected an array of objects, but got a string instead.",
+            "messages",
+            INVALID_TYPE,
+        ),
+        (
+            '[{"role":"user","content":"hi"},null]',
+            "Invalid type for 'messages[1]': expected an object, but got null instead.",
+            "messages[1]",
+            INVALID_TYPE,
+        ),
+        (
+            "[]",
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+            "messages",
+            "empty_array",
+        ),
+    ],
+)
+def test_messages_that_are_none(messages: str, message: str, param: str, code: str) -> None:
+    assert read(messages=messages) == Fault(kind="bad_request", message=message, param=param, code=code)
+
+
+NO_OBJECT = "The body must be a JSON object with `model` and `messages`."
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "The body is empty; send a JSON object with `model` and `messages`."),
+        (b"[]", NO_OBJECT),
+        (b"null", NO_OBJECT),
+        (b'"text"', NO_OBJECT),
+        (b"{", "The body is not valid JSON: Input data was truncated."),
+        (b'{"model":"m"} x', "The body is not valid JSON: trailing characters (byte 15)."),
+        (b"model=m", "The body is not valid JSON: invalid character (byte 0)."),
+        (b'{"model":"\xff"}', "The body is not valid JSON: it is not UTF-8."),
+        (b"\xff\xfe{\x00}\x00", "The body is not valid JSON: it is not UTF-8."),
+        (b"\xef\xbb\xbf{}", "The body is not valid JSON: invalid character (byte 0)."),
+        (b'{"a":' * 100_000, "The body is nested too deeply."),
+        (b'{"a":"\\ud83d"}', "The body is not valid JSON: Input data was truncated."),
+    ],
+)
+def test_what_is_no_request(body: bytes, message: str) -> None:
+    found = read_prompt(body)
+    assert isinstance(found, Fault)
+    assert (found.status, found.message) == (400, message)
+
+
+def test_a_bad_byte_in_the_middle_of_a_long_text_is_found() -> None:
+    found = read_prompt(b'{"model":"m","messages":[{"role":"user","content":"' + b"a" * 100_000 + b'\xe9"}]}')
+    assert found == Fault(
+        kind="bad_request", message="The body is not valid JSON: it is not UTF-8.", code="invalid_json"
+    )
+
+
+FULL: dict[str, Any] = {
+    "model": "gpt-4o",
+    "messages": [
+        {"role": "system", "content": "s"},
+        {
+            "role": "user",
+            "name": "bob",
+            "content": [
+                {"type": "text", "text": "t", "cache_control": {"type": "ephemeral"}},
+                {"type": "image_url", "image_url": {"url": "data:,", "detail": "low"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+        },
+        {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "tool", "tool_call_id": "c", "content": "r"},
+    ],
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "max_tokens": 5,
+    "max_completion_tokens": 5,
+    "temperature": 0.5,
+    "top_p": 1,
+    "stop": ["x"],
+    "n": 1,
+    "tools": [tool("f", description="d", strict=True)],
+    "tool_choice": {"type": "function", "function": {"name": "f"}},
+    "functions": [{"name": "f", "parameters": {"type": "object"}}],
+    "function_call": {"name": "f"},
+    "logprobs": False,
+    "modalities": ["text"],
+    "reasoning_effort": "low",
+    "parallel_tool_calls": True,
+}
+
+
+@given(wild_bytes(FULL))
+def test_no_bytes_make_it_raise(body: bytes) -> None:
+    found = read_prompt(body)
+    if isinstance(found, Prompt):
+        assert found.turns
+        assert set(found.adapted) <= set(NOTES)
+    else:
+        assert 400 <= found.status < 500
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda size: {"messages": [HI] * size},
+        lambda size: {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}] * size}]},
+        lambda size: {"messages": [HI], "tools": [tool(f"f{number}") for number in range(size)]},
+        lambda size: {"messages": [HI], "stop": "x" * size * 100},
+        lambda size: {"messages": [HI]} | {f"field{number}": number for number in range(size)},
+    ],
+    ids=["messages", "parts", "tools", "stop", "fields"],
+)
+def test_twice_the_request_takes_about_twice_the_time(make: Any) -> None:
+    small, large = (json.dumps({"model": "m"} | make(size)).encode() for size in (2_000, 32_000))
+    assert _seconds(large) < 16 * 6 * max(_seconds(small), 0.0005)
+
+
+def _seconds(body: bytes) -> float:
+    best = 60.0
+    for _ in range(3):
+        start = time.perf_counter()
+        assert isinstance(read_prompt(body), Prompt)
+        best = min(best, time.perf_counter() - start)
+    return best
