@@ -34,10 +34,10 @@ def _schemas() -> Any:
 
 
 def _violations(schema: Any, value: Any, where: str) -> list[str]:
-    if "$ref" in schema:
-        return _violations(_schemas()[schema["$ref"].rpartition("/")[2]], value, where)
     if value is None and schema.get("nullable"):
         return []
+    if "$ref" in schema:
+        return _violations(_schemas()[schema["$ref"].rpartition("/")[2]], value, where)
     found = [fault for part in schema.get("allOf", ()) for fault in _violations(part, value, where)]
     options = schema.get("anyOf") or schema.get("oneOf") or ()
     if options and all(_violations(option, value, where) for option in options):

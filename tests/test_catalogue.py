@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import wild_bytes
 
 from cody_oai_router.catalogue import (
+    MAX_REMEMBERED,
     Catalogue,
     Model,
     Resolved,
@@ -18,6 +18,7 @@ from cody_oai_router.catalogue import (
     read_supported,
 )
 from cody_oai_router.conversation import ListedModel
+from strategies import wild_bytes
 
 CHAT = frozenset({"chat", "tools"})
 REASONING = frozenset({"chat", "reasoning"})
@@ -174,6 +175,16 @@ def test_without_a_listing_names_pass_unchanged() -> None:
 @pytest.mark.parametrize("name", ["a\r\nx-evil: 1", "a\x00", "\x1b[31m", "a\u2028b"])
 def test_a_name_that_could_break_a_header_does_not_pass(name: str) -> None:
     assert Catalogue((), aliases={}, default=None).resolve(name) is None
+
+
+def test_names_that_a_client_makes_up_do_not_fill_the_memory() -> None:
+    found = catalogue(GPT_4O)
+    for number in range(MAX_REMEMBERED + 2):
+        assert found.resolve(f"gpt-{number}") == Resolved(GPT_4O.ref, "family", GPT_4O)
+    assert found.resolve("gpt-" + "9" * 1_000_000) == Resolved(GPT_4O.ref, "family", GPT_4O)
+    assert found.resolve("gpt-1") is found.resolve("gpt-1")
+    assert len(found._resolved) == 3
+    assert max(len(name) for name, _ in found._resolved) < 10
 
 
 def test_the_nearest_names() -> None:

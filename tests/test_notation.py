@@ -16,10 +16,12 @@ from cody_oai_router.notation import (
     read_seconds,
     read_switch,
     read_text,
+    read_workers,
 )
 
 _DURATION = "is not a duration: give a number of seconds above 0, such as 60 or 2.5"
 _SIZE = "is not a size: give a number of bytes from 1, or such as 64KB or 64MB"
+_WORKERS = "is not a number of processes from 1 to 64"
 _PORT = "is not a port: give a whole number from 0 to 65535"
 _COUNT = "is not a whole number from 1 to 1000000000"
 
@@ -28,6 +30,8 @@ _COUNT = "is not a whole number from 1 to 1000000000"
     ("read", "text", "value"),
     [
         (read_port, "0", 0),
+        (read_workers, "1", 1),
+        (read_workers, "64", 64),
         (read_port, "65535", 65535),
         (read_count, "1", 1),
         (read_count, "1000000000", 1_000_000_000),
@@ -58,6 +62,9 @@ def test_a_value(read: Callable[[str], object], text: str, value: object) -> Non
 @pytest.mark.parametrize(
     ("read", "text", "why"),
     [
+        (read_workers, "0", f"'0' {_WORKERS}"),
+        (read_workers, "65", f"'65' {_WORKERS}"),
+        (read_workers, "two", f"'two' {_WORKERS}"),
         (read_port, "65536", f"'65536' {_PORT}"),
         (read_port, "-1", f"'-1' {_PORT}"),
         (read_port, "3000.0", f"'3000.0' {_PORT}"),

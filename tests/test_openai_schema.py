@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.openai_schema import violations
+
+from openai_schema import violations
 
 GOOD: dict[str, Any] = {
     "id": "x",

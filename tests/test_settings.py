@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from cody_oai_router.addresses import Proxy, Upstream
 from cody_oai_router.credentials import Secret
+from cody_oai_router.limits import Limits, Timeouts
+from cody_oai_router.network import ClientCertificate
 from cody_oai_router.notation import Wrong
 from cody_oai_router.reading import File, Place, Source
-from cody_oai_router.settings import Limits, Refusal, Settings, Timeouts, read_settings
+from cody_oai_router.settings import Refusal, Settings, read_settings
 from cody_oai_router.variables import VARIABLES
 
 TOKEN = "sgp_0123456789abcdef0123456789abcdef01234567"
@@ -26,7 +28,13 @@ LABELS: dict[Place, str] = {
 def read_file(path: str) -> File | Wrong:
     if path.endswith("missing"):
         return Wrong(f"there is no file {path}")
-    texts = {"/ca.pem": "-----BEGIN CERTIFICATE-----\n", "/key": "key-from-file\n", "/token": f"{TOKEN}\n"}
+    texts = {
+        "/ca.pem": "-----BEGIN CERTIFICATE-----\n",
+        "/key.pem": "-----BEGIN EC PRIVATE KEY-----\n",
+        "/both.pem": "-----BEGIN PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\n",
+        "/key": "key-from-file\n",
+        "/token": f"{TOKEN}\n",
+    }
     return File(path, texts.get(path, "nothing of use"))
 
 
@@ -51,6 +59,7 @@ def refused(**values: str) -> tuple[str, ...]:
 def test_the_defaults() -> None:
     assert settle(environment={"SOURCEGRAPH_API_TOKEN": TOKEN}) == Settings(
         port=3000,
+        workers=1,
         hosts=("127.0.0.1",),
         hosts_if_free=("::1",),
         upstream=Upstream("https", "sourcegraph.com", 443),
@@ -91,6 +100,7 @@ def test_the_defaults() -> None:
         log_format="text",
         proxy=None,
         ca_file=None,
+        client_certificate=None,
         allowed_hosts=(),
         allowed_origins=(),
         api_key=None,
@@ -116,6 +126,7 @@ SHOWN: dict[str, tuple[str, str, object]] = {
     "DEFAULT_MAX_TOKENS": ("1", "default_max_tokens", 1),
     "DEFAULT_MAX_TOKENS_REASONING": ("2", "default_max_tokens_reasoning", 2),
     "PORT": ("0", "port", 0),
+    "WORKERS": ("2", "workers", 2),
     "ROUTER_HOST": ("127.0.0.2,::1", "hosts", ("127.0.0.2", "::1")),
     "ROUTER_API_KEY": ("key", "api_key", Secret("key")),
     "ROUTER_API_KEY_FILE": ("/key", "api_key", Secret("key-from-file")),
@@ -125,6 +136,9 @@ SHOWN: dict[str, tuple[str, str, object]] = {
     "NO_PROXY": ("example.com", "proxy", None),
     "CA_FILE": ("/ca.pem", "ca_file", "/ca.pem"),
     "SSL_CERT_FILE": ("/ca.pem", "ca_file", "/ca.pem"),
+    "CLIENT_CERT_FILE": ("/both.pem", "client_certificate", ClientCertificate("/both.pem", "/both.pem", None)),
+    "CLIENT_KEY_FILE": ("/key.pem", "client_certificate", ClientCertificate("/ca.pem", "/key.pem", None)),
+    "CLIENT_KEY_PASSWORD": ("x y", "client_certificate.password", Secret("x y")),
     "CONNECT_TIMEOUT": ("1", "timeouts.connect", 1.0),
     "FIRST_BYTE_TIMEOUT": ("2", "timeouts.first_byte", 2.0),
     "SLOW_FIRST_BYTE_TIMEOUT": ("3", "timeouts.slow_first_byte", 3.0),
@@ -159,6 +173,8 @@ def test_every_variable_of_the_table_has_its_effect(name: str) -> None:
         del values["SOURCEGRAPH_API_TOKEN"]
     if name in {"SRC_ENDPOINT", "SRC_ACCESS_TOKEN"}:
         values = {"SRC_ENDPOINT": URL, "SRC_ACCESS_TOKEN": TOKEN}
+    if name in {"CLIENT_KEY_FILE", "CLIENT_KEY_PASSWORD"}:
+        values["CLIENT_CERT_FILE"] = "/ca.pem"
     found = settle(environment=values | {name: text})
     assert isinstance(found, Settings), found
     shown: object = msgspec.structs.asdict(found)
@@ -177,6 +193,8 @@ def test_no_secret_is_in_the_representation() -> None:
             SRC_HEADER_X=canary,
             SRC_HEADERS=f"Y:{canary}",
             HTTPS_PROXY=f"http://u:{canary}@proxy:1",
+            CLIENT_CERT_FILE="/both.pem",
+            CLIENT_KEY_PASSWORD=canary,
         )
     )
     assert canary not in shown
@@ -326,6 +344,21 @@ STEERING = {
 }
 LEVEL: dict[Place, int] = {"flags": 0, "environment": 0, "beside": 1, "user": 2, "directory": 3}
 HEADERS = {"SRC_HEADERS", "SRC_HEADER_X"}
+
+
+@pytest.mark.parametrize("name", ["CLIENT_CERT_FILE", "CLIENT_KEY_FILE"])
+def test_who_we_show_ourselves_as_is_not_for_a_less_trusted_place(name: str) -> None:
+    files = {"CLIENT_CERT_FILE": "/ca.pem", "CLIENT_KEY_FILE": "/key.pem"}
+    near = {other: path for other, path in files.items() if other != name}
+    account = {"SOURCEGRAPH_API_TOKEN": TOKEN}
+    assert isinstance(settle(user=account | files), Settings)
+    line = (
+        f"{name} from /home/u/.env would decide about SOURCEGRAPH_API_TOKEN from the environment, "
+        f"which is trusted more: set both in the same place, or remove {name}."
+    )
+    found = settle(environment=account | near, user={name: files[name]})
+    assert isinstance(found, Refusal)
+    assert line in found.lines
 
 
 @pytest.mark.parametrize("token", LABELS)

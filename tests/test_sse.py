@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import cut, fed, places
 
 from cody_oai_router.sse import Frame, Splitter, write_comment, write_data
+from strategies import cut, fed, places
 
 
 def split(data: bytes, limit: int = 1000) -> list[Frame]:

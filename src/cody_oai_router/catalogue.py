@@ -22,7 +22,8 @@ NEAREST: Final = 3
 # Clients use a handful of names; this many bounds what one that makes them up can fill.
 MAX_REMEMBERED: Final = 1024
 
-# The longest names of the contract (§6.2) have some 50 letters; comparing is slow, so no more of a name is compared.
+# The longest names of the contract (§6.2) have some 50 letters: no longer one is remembered, nor, as comparing is slow,
+# more of one compared.
 MAX_COMPARED: Final = 128
 
 _DATE: Final = re.compile(r"-(20\d{6}|20\d\d-\d\d-\d\d)$")
@@ -83,6 +84,8 @@ class Catalogue:
 
     def resolve(self, name: str, *, reasoning: bool = False) -> Resolved | None:
         """Finds the model that a client means by `name`; nothing where there is none (and no default)."""
+        if len(name) > MAX_COMPARED:
+            return self._resolve(name, reasoning=reasoning)
         key = (name, reasoning)
         if key not in self._resolved:
             if len(self._resolved) >= MAX_REMEMBERED:

@@ -6,7 +6,7 @@ was.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 import msgspec
 
@@ -163,6 +163,8 @@ class Collector:
                     self._adapted.append(event.note)
                 case Failed():
                     self._fault = self._fault or event.fault
+                case _:
+                    assert_never(event)
 
     def reply(self) -> Reply | Fault:
         """Gives the whole answer, or the fault that broke it."""

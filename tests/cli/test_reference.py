@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cody_oai_router.cli.reference import configuration_page, env_example, variables_help, write_files
+from cody_oai_router.cli.reference import adaptations_page, configuration_page, env_example, variables_help, write_files
 from cody_oai_router.cli.sources import read_env_file
 from cody_oai_router.variables import VARIABLES
 
@@ -19,11 +19,17 @@ def test_the_page_is_committed_as_generated() -> None:
     assert page.read_text(encoding="utf-8") == configuration_page(), f"docs/configuration.md {_RENEW}"
 
 
+def test_the_adaptations_are_committed_as_generated() -> None:
+    page = PROJECT / "docs" / "adaptations.md"
+    assert page.read_text(encoding="utf-8") == adaptations_page(), f"docs/adaptations.md {_RENEW}"
+
+
 def test_the_files_are_written(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     write_files(tmp_path)
     assert (tmp_path / ".env.example").read_bytes() == env_example().encode()
     assert (tmp_path / "docs" / "configuration.md").read_bytes() == configuration_page().encode()
+    assert (tmp_path / "docs" / "adaptations.md").read_bytes() == adaptations_page().encode()
 
 
 def test_every_variable_is_everywhere() -> None:

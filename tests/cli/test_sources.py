@@ -247,4 +247,8 @@ def test_a_named_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert read_named_file("~no-such-user-here/x") == Wrong("it does not name a file")
     wide = tmp_path / "wide"
     wide.write_text("sgp_1", encoding="utf-16")
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\x30\x82\x01\x00\x00")
+    converted = "is in a binary form (DER or PKCS#12): convert it to PEM with the openssl command"
+    assert read_named_file(str(binary)) == Wrong(f"{binary} {converted}")
     assert read_named_file(str(wide)) == Wrong(f"{wide} {_UTF16}")

@@ -27,6 +27,9 @@ from clients.stand import Stand
 
 SYSTEM: ChatCompletionMessageParam = {"role": "system", "content": "Be brief."}
 
+# An instance before 6.0 ignores tools without a word.
+sees_tools = pytest.mark.parametrize("_stand", ["6.1", "6.12"], indirect=True)
+
 
 @pytest.fixture
 def openai(stand: Stand) -> Iterator[OpenAI]:
@@ -122,6 +125,13 @@ def test_the_event_stream_helper(openai: OpenAI) -> None:
     assert final.choices[0].finish_reason == "stop"
 
 
+def test_an_old_instance_does_not_see_tools() -> None:
+    with Stand("5.6") as old, client(old.base_url) as openai:
+        asked = openai.chat.completions.create(model=MODEL, messages=said("The weather, please"), tools=[WEATHER])
+    assert asked.choices[0].message.content == "You said: The weather, please"
+    assert asked.choices[0].finish_reason == "stop"
+
+
 def test_many_turns_and_every_role(openai: OpenAI, stand: Stand) -> None:
     answer = openai.chat.completions.create(
         model=MODEL,
@@ -195,12 +205,10 @@ def test_the_client_s_headers_stay_here(openai: OpenAI, stand: Stand) -> None:
     assert (received.header("User-Agent") or "").startswith("cody-oai-router ")
 
 
-def test_a_tool_round_trip(openai: OpenAI, stand: Stand) -> None:
+@sees_tools
+def test_a_tool_round_trip(openai: OpenAI) -> None:
     messages = said("What is the weather in Paris?")
     asked = openai.chat.completions.create(model=MODEL, messages=messages, tools=[WEATHER, CLOCK])
-    if stand.profile == "5.6":  # an instance before 6.0 does not see tools
-        assert asked.choices[0].message.content == "You said: What is the weather in Paris?"
-        return
     assert asked.choices[0].finish_reason == "tool_calls"
     assert asked.choices[0].message.content is None
     (call,) = calls_of(asked)
@@ -213,9 +221,8 @@ def test_a_tool_round_trip(openai: OpenAI, stand: Stand) -> None:
     assert told.choices[0].finish_reason == "stop"
 
 
-def test_a_streamed_tool_round_trip(openai: OpenAI, stand: Stand) -> None:
-    if stand.profile == "5.6":
-        pytest.skip("an instance before 6.0 does not see tools")
+@sees_tools
+def test_a_streamed_tool_round_trip(openai: OpenAI) -> None:
     messages = said("What is the weather in Paris?")
     with openai.chat.completions.stream(model=MODEL, messages=messages, tools=[WEATHER, CLOCK]) as stream:
         events = list(stream)
@@ -233,10 +240,9 @@ def test_a_streamed_tool_round_trip(openai: OpenAI, stand: Stand) -> None:
     assert gathered(list(chunks)) == "The tool answered: sunny"
 
 
+@sees_tools
 @pytest.mark.parametrize("stream", [False, True])
-def test_parallel_calls(openai: OpenAI, stand: Stand, stream: bool) -> None:
-    if stand.profile == "5.6":
-        pytest.skip("an instance before 6.0 does not see tools")
+def test_parallel_calls(openai: OpenAI, stream: bool) -> None:
     messages = said('[[call:get_weather {"city":"Rome"}]] [[call:get_clock {"zone":"CET"}]]')
     asked: ChatCompletion
     if stream:
@@ -266,6 +272,27 @@ def test_the_bytes_of_streamed_calls(new_openai: OpenAI) -> None:
     assert all(piece.type == "function" and piece.function and piece.function.name for piece in starts)
     assert [piece for piece in pieces if not piece.id and piece.function and piece.function.name] == []
     assert finish_words(chunks) == ["tool_calls"]
+
+
+def test_the_functions_of_old(new_openai: OpenAI) -> None:
+    messages = said("What is the weather in Paris?")
+    functions: Any = [WEATHER["function"]]
+    asked = new_openai.chat.completions.create(model=MODEL, messages=messages, functions=functions)
+    call = asked.choices[0].message.function_call
+    assert call is not None
+    assert call.name == "get_weather"
+    assert asked.choices[0].finish_reason == "function_call"
+    assert asked.choices[0].message.tool_calls is None
+    result: ChatCompletionMessageParam = {"role": "function", "name": "get_weather", "content": "sunny"}
+    told = new_openai.chat.completions.create(
+        model=MODEL, messages=[*messages, as_said(asked), result], functions=functions
+    )
+    assert told.choices[0].message.content == "The tool answered: sunny"
+    chunks = list(new_openai.chat.completions.create(model=MODEL, messages=messages, functions=functions, stream=True))
+    pieces = [chunk.choices[0].delta.function_call for chunk in chunks]
+    assert "".join(piece.name or "" for piece in pieces if piece) == "get_weather"
+    assert json.loads("".join(piece.arguments or "" for piece in pieces if piece)) == json.loads(call.arguments)
+    assert finish_words(chunks) == ["function_call"]
 
 
 def test_a_list_of_models(openai: OpenAI) -> None:

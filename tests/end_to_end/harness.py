@@ -343,7 +343,9 @@ async def connected(running: "Router | Process | int", *, room: int | None = Non
         if sys.platform != "win32":  # segments of 64 KB on loopback would have the router's system keep megabytes
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1460)
     raw.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", running if isinstance(running, int) else running.port))
+    await asyncio.get_running_loop().sock_connect(
+        raw, ("127.0.0.1", running if isinstance(running, int) else running.port)
+    )
     client = Client(*await asyncio.open_connection(sock=raw, limit=room or 1 << 16))
     try:
         yield client

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from end_to_end.harness import (Answer, ask, both, chat, chats, connected, exchange, request, run, words)
 
 from cody_oai_router.simulator import Call, Fault, Reply, Send, Text, Wait, faults
+from end_to_end.harness import Answer, ask, both, chat, chats, connected, exchange, request, run, words
 
 TOOLS = [
     {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}
@@ -92,14 +92,13 @@ def test_one_id_one_time_and_the_name_as_the_client_wrote_it() -> None:
 
 def test_every_read_is_sent_on_at_once() -> None:
     async def scenario() -> None:
-        async with both() as (simulator, running):
-            async with connected(running) as client:
-                client.send(request(chat("[[words:4]] [[mid-hold:middle]]", stream=True)))
-                await simulator.held("middle")
-                got = await client.until(b"word2 ")
-                assert b"word3" not in got
-                simulator.release("middle")
-                (await client.to_end()).assert_whole()
+        async with both() as (simulator, running), connected(running) as client:
+            client.send(request(chat("[[words:4]] [[mid-hold:middle]]", stream=True)))
+            await simulator.held("middle")
+            got = await client.until(b"word2 ")
+            assert b"word3" not in got
+            simulator.release("middle")
+            (await client.to_end()).assert_whole()
 
     run(scenario())
 
@@ -384,7 +383,9 @@ def test_oddities_of_streams_are_read(name: str) -> None:
     async def scenario() -> None:
         async with both() as (simulator, running):
             for stream in (True, False):
-                head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(ODD[name])
+                head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(
+                    ODD[name]
+                )
                 simulator.queue(Fault((Send(head + ODD[name]),)))
                 answer = await ask(running, stream=stream)
                 if stream:

@@ -7,9 +7,9 @@ shown as complete, however the connection ends after it.
 import json
 
 import pytest
-from end_to_end.harness import END, Answer, ask, both, chat, chats, connected, request, run
 
 from cody_oai_router.simulator import Call, Close, Fault, Hold, Ordinary, Reply, Reset, Send, Text, faults
+from end_to_end.harness import END, Answer, ask, both, chat, chats, connected, request, run
 
 TOOL = {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object"}}}
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -83,9 +83,7 @@ COMPLETE: dict[str, Fault] = {
     ),
     "no-finish-word-but-terminated": faults.raw(chunked(event("You said: Hello there"), end=END)),
     "no-finish-word-but-its-whole-length": faults.raw(
-        HEAD
-        + b"Content-Length: %d\r\n\r\n" % len(event("You said: Hello there"))
-        + event("You said: Hello there")
+        HEAD + b"Content-Length: %d\r\n\r\n" % len(event("You said: Hello there")) + event("You said: Hello there")
     ),
 }
 
@@ -119,7 +117,7 @@ def test_no_cut_of_a_stream_ever_looks_finished() -> None:
                 if answer.status != 200:
                     assert answer.status == 502
                     assert answer.error["type"] == "server_error"
-                    assert b'\n\n' not in whole[:position].partition(b"\r\n\r\n")[2] or isinstance(end, Reset)
+                    assert b"\n\n" not in whole[:position].partition(b"\r\n\r\n")[2] or isinstance(end, Reset)
                 elif position <= complete:
                     answer.assert_broken()
                 elif b"[DONE]" in answer.raw:

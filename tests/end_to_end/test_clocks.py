@@ -1,11 +1,12 @@
 """Every clock, with small values: what is cut, what is told, and what no clock ever cuts."""
 
 import asyncio
+from typing import Any
 
 import pytest
-from end_to_end.harness import Router, ask, both, chat, chats, connected, exchange, nth_chat, request, router, run
 
 from cody_oai_router.simulator import Fault, Hold, Ordinary, Reply, Send, Text, Wait, faults
+from end_to_end.harness import Router, ask, both, chat, chats, connected, exchange, nth_chat, request, router, run
 
 THINKING = "claude-sonnet-4-5-thinking-latest"
 TOOL = {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object"}}}
@@ -32,7 +33,7 @@ def test_silence_before_the_first_byte(*, head_first: bool, stream: bool) -> Non
 @pytest.mark.parametrize(
     "fields", [{"model": THINKING, "stream": True}, {"tools": [TOOL]}], ids=["thinking", "asked-whole"]
 )
-def test_what_takes_its_time_has_a_longer_clock(fields: dict[str, object]) -> None:
+def test_what_takes_its_time_has_a_longer_clock(fields: dict[str, Any]) -> None:
     async def scenario() -> None:
         async with both(variables={"FIRST_BYTE_TIMEOUT": "0.1", "IDLE_TIMEOUT": "0.1"}) as (simulator, running):
             await ask(running)
@@ -48,7 +49,7 @@ def test_what_takes_its_time_has_a_longer_clock(fields: dict[str, object]) -> No
 
 
 @pytest.mark.parametrize("fields", [{"model": THINKING, "stream": True}, {"tools": [TOOL]}])
-def test_the_longer_clock_runs_out_too(fields: dict[str, object]) -> None:
+def test_the_longer_clock_runs_out_too(fields: dict[str, Any]) -> None:
     async def scenario() -> None:
         async with both(variables={"SLOW_FIRST_BYTE_TIMEOUT": "0.2"}) as (simulator, running):
             simulator.queue(faults.held("for good"))
@@ -78,7 +79,12 @@ def test_silence_in_the_middle() -> None:
 
 def test_what_keeps_producing_is_never_cut() -> None:
     async def scenario() -> None:
-        clocks = {"FIRST_BYTE_TIMEOUT": "0.25", "IDLE_TIMEOUT": "0.25", "CONNECT_TIMEOUT": "0.25", "WRITE_TIMEOUT": "0.25"}
+        clocks = {
+            "FIRST_BYTE_TIMEOUT": "0.25",
+            "IDLE_TIMEOUT": "0.25",
+            "CONNECT_TIMEOUT": "0.25",
+            "WRITE_TIMEOUT": "0.25",
+        }
         async with both(variables=clocks) as (_, running):
             question = "[[words:40]] [[pace:0.02]]"
             streamed, whole = await asyncio.gather(ask(running, question, stream=True), ask(running, question))
@@ -166,7 +172,11 @@ def test_heartbeats_in_the_middle_lie_between_events() -> None:
 
 def test_a_whole_answer_has_no_head_and_no_heartbeat_before_it_is_whole() -> None:
     async def scenario() -> None:
-        async with both(variables=BEATS) as (simulator, running), connected(running) as whole, connected(running) as other:
+        async with (
+            both(variables=BEATS) as (simulator, running),
+            connected(running) as whole,
+            connected(running) as other,
+        ):
             simulator.queue(faults.held("first"), times=2)
             whole.send(request(chat()))
             await nth_chat(simulator, 1)
@@ -303,7 +313,9 @@ def test_the_clocks_of_one_request_do_not_run_for_the_next() -> None:
     async def scenario() -> None:
         async with both(variables={"TOTAL_TIMEOUT": "0.6", "IDLE_TIMEOUT": "0.3"}) as (simulator, running):
             for _ in range(4):
-                simulator.queue(Fault((Ordinary(pieces=1), Wait(0.2), Send(faults.chunk(b"data: {}\n\n") + faults.END))))
+                simulator.queue(
+                    Fault((Ordinary(pieces=1), Wait(0.2), Send(faults.chunk(b"data: {}\n\n") + faults.END)))
+                )
                 answer = await ask(running, stream=True)
                 answer.assert_whole()
 

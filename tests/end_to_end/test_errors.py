@@ -4,6 +4,8 @@ import asyncio
 import time
 
 import pytest
+
+from cody_oai_router.simulator import Fault, faults
 from end_to_end.harness import (
     ask,
     both,
@@ -13,12 +15,10 @@ from end_to_end.harness import (
     exchange,
     get,
     request,
-    run,
     router,
+    run,
     words,
 )
-
-from cody_oai_router.simulator import Fault, faults
 
 # What upstream does; status, type and code that the client gets; words of the message.
 Row = tuple[Fault, int, str, str | None, str]
@@ -178,7 +178,16 @@ def test_an_upstream_that_is_not_there_is_a_502_that_names_it() -> None:
 def test_a_body_that_is_no_request_is_400() -> None:
     async def scenario() -> None:
         async with both() as (simulator, running):
-            for body in (b"", b"{", b"[]", b'"text"', b"\xff\xfe{}", b'{"model": "gpt-4o"}', b'{"messages": 3}', b"[" * 9999):
+            for body in (
+                b"",
+                b"{",
+                b"[]",
+                b'"text"',
+                b"\xff\xfe{}",
+                b'{"model": "gpt-4o"}',
+                b'{"messages": 3}',
+                b"[" * 9999,
+            ):
                 answer = await exchange(running, request(body))
                 assert answer.status == 400, body[:20]
                 assert answer.error["type"] == "invalid_request_error"
@@ -236,8 +245,7 @@ def test_too_large_a_body_is_refused_from_its_declared_length() -> None:
             async with connected(running) as client:
                 client.send(
                     b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-                    + b"3e9\r\n"
-                    + b" " * 1001
+                    b"3e9\r\n" + b" " * 1001
                 )
                 assert (await client.to_end()).status == 413
             assert (await exchange(running, request(chat("x" * 700)))).status == 200

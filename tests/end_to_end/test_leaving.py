@@ -1,11 +1,12 @@
 """A client that leaves cancels what was asked for it, at once, and nobody else notices."""
 
 import asyncio
+from typing import Any
 
 import pytest
-from end_to_end.harness import Client, Router, ask, both, chat, chats, connected, nth_chat, request, run
 
 from cody_oai_router.simulator import Fault, Hold, Ordinary, Reply, Send, Simulator, Text, faults
+from end_to_end.harness import Client, Router, ask, both, chat, chats, connected, nth_chat, request, run
 
 TOOL = {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object"}}}
 PROMPT = 2.0  # seconds; what "at once" may take on a busy machine
@@ -67,7 +68,7 @@ def test_while_upstream_has_not_answered(how: str, *, stream: bool) -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {"tools": [TOOL]}], ids=["folded", "whole"])
-def test_while_a_whole_answer_is_being_made(fields: dict[str, object]) -> None:
+def test_while_a_whole_answer_is_being_made(fields: dict[str, Any]) -> None:
     async def scenario() -> None:
         async with both() as (simulator, running):
             await ask(running)

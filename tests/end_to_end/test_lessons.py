@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from end_to_end.harness import GPT, SONNET, Router, ask, both, chats, run, words
 
 from cody_oai_router.simulator import Fault, Simulator, faults
+from end_to_end.harness import GPT, SONNET, Router, ask, both, chats, run, words
 
 GEMINI = "google::v1::gemini-2.5-pro"
 A, B, C = ({"role": role, "content": text} for role, text in (("user", "A"), ("user", "B"), ("assistant", "C")))
@@ -55,8 +55,12 @@ WRAPPERS: dict[str, Callable[[str], Fault]] = {
     "json-500": lambda text: faults.problem(500, text),
     "text-503": lambda text: faults.status(503, text),
     "wrapped-500": lambda text: faults.wrapped_status(400, text),
-    "in-a-200": lambda text: faults.error_first(faults.DEADLINE_LINE.replace(b"context deadline exceeded", text.encode())),
-    "provider-json": lambda text: faults.problem(500, 'Gateway: unexpected status code 400: {"error":{"message":"%s"}}' % text),
+    "in-a-200": lambda text: faults.error_first(
+        faults.DEADLINE_LINE.replace(b"context deadline exceeded", text.encode())
+    ),
+    "provider-json": lambda text: faults.problem(
+        500, f'Gateway: unexpected status code 400: {{"error":{{"message":"{text}"}}}}'
+    ),
 }
 
 

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from end_to_end.harness import ask, both, chat, chats, connected, exchange, get, nth_chat, request, run
 
 from cody_oai_router.simulator import Fault, Reply, Send, Text, faults
+from end_to_end.harness import ask, both, chat, chats, connected, exchange, get, nth_chat, request, run
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 START = b'data: {"choices":[{"delta":{"content":"Hi "}}]}\n\n'
@@ -76,7 +76,9 @@ def test_a_whole_answer_that_is_too_long() -> None:
 def test_an_error_page_without_an_end_is_read_to_a_point() -> None:
     async def scenario() -> None:
         async with both() as (simulator, running):
-            head = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+            head = (
+                b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
             page = faults.chunk(b"too much " * 1000)
             simulator.queue(Fault((Send(head), *(Send(page) for _ in range(400)))))
             answer = await ask(running)
@@ -88,16 +90,19 @@ def test_an_error_page_without_an_end_is_read_to_a_point() -> None:
 
 def test_one_connection_too_many_is_told_so() -> None:
     async def scenario() -> None:
-        async with both(variables={"MAX_CONNECTIONS": "2"}) as (_, running):
-            async with connected(running) as first, connected(running) as second:
-                for client in (first, second):
-                    client.send(request(chat(), close=False))
-                    assert (await client.answer()).status == 200
-                surplus = await get(running, "/health")
-                assert surplus.status == 503
-                assert surplus.error["type"] == "server_error"
-                first.send(request(chat(), close=False))
-                assert (await first.answer()).status == 200
+        async with (
+            both(variables={"MAX_CONNECTIONS": "2"}) as (_, running),
+            connected(running) as first,
+            connected(running) as second,
+        ):
+            for client in (first, second):
+                client.send(request(chat(), close=False))
+                assert (await client.answer()).status == 200
+            surplus = await get(running, "/health")
+            assert surplus.status == 503
+            assert surplus.error["type"] == "server_error"
+            first.send(request(chat(), close=False))
+            assert (await first.answer()).status == 200
 
     run(scenario())
 

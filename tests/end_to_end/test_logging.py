@@ -2,17 +2,32 @@
 
 import json
 import re
-
-from end_to_end.harness import Router, ask, both, chat, connected, exchange, get, process, account, request, run, simulated
 from pathlib import Path
 
-from cody_oai_router.simulator import faults
+from cody_oai_router.simulator import Fault, faults
+from end_to_end.harness import (
+    SONNET,
+    Router,
+    account,
+    ask,
+    both,
+    chat,
+    connected,
+    exchange,
+    get,
+    process,
+    request,
+    run,
+    simulated,
+)
 
 CANARY_TOKEN = "sgp_canarytoken5b1d7e"
 CANARY_KEY = "sk-canary-key-93f1"
 CANARY_PROMPT = "canary-prompt-77aa"
 CANARY_QUERY = "canary-query-5511"
 CANARY_COOKIE = "canary-cookie-0192"
+CANARY_HEADER = "canary-header-4420"
+CANARIES = (CANARY_TOKEN, CANARY_KEY, CANARY_PROMPT, CANARY_QUERY, CANARY_COOKIE, CANARY_HEADER)
 STAMP = r"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\]"
 
 
@@ -43,8 +58,7 @@ def test_one_line_a_request() -> None:
         ref = "model=gpt-4o ref=openai::2024-02-01::gpt-4o"
         assert lines(running) == [
             f"POST /v1/chat/completions 200 Nms {ref} first=Nms tokens=2/4",
-            "POST /v1/chat/completions 200 Nms model=claude-sonnet-4-5 "
-            "ref=anthropic::2024-10-22::claude-sonnet-4-5-latest first=Nms tokens=2/4",
+            f"POST /v1/chat/completions 200 Nms model=claude-sonnet-4-5 ref={SONNET} first=Nms tokens=2/4",
             f"POST /chat/completions 200 Nms {ref} first=Nms tokens=2/4 attempts=2",
             f"POST /v1/chat/completions 429 Nms {ref} failure=rate_limited",
             f"POST /v1/chat/completions 200 Nms {ref} first=Nms failure=bad_gateway",
@@ -104,51 +118,57 @@ def test_one_who_left_is_logged_as_such() -> None:
     run(scenario())
 
 
+QUOTING = f"your token {CANARY_TOKEN} (Authorization: token {CANARY_TOKEN}) is bad"
+QUOTING_LINE = b'{"message":"%b","type":"x"}\n' % QUOTING.encode()
+INDISCREET: tuple[Fault, ...] = (
+    faults.status(401, QUOTING),
+    faults.problem(500, QUOTING),
+    faults.error_first(QUOTING_LINE),
+    faults.error_after(1, QUOTING_LINE),
+    faults.broken_after(1),
+    faults.not_http(),
+    faults.html(200, f"<html><title>{CANARY_TOKEN}</title></html>"),
+    faults.raw(f"HTTP/1.1 {CANARY_TOKEN} OK\r\n\r\n".encode()),
+    faults.raw(f"HTTP/1.1 200 OK\r\n{CANARY_TOKEN}\r\n\r\n".encode()),
+)
+KEYS = [("Authorization", f"Bearer {CANARY_KEY}"), ("X-Api-Key", CANARY_KEY), ("Cookie", CANARY_COOKIE)]
+QUERY = f"?key={CANARY_QUERY}"
+CHAT = f"/v1/chat/completions{QUERY}"
+REFUSED: tuple[bytes, ...] = (
+    request(chat(CANARY_PROMPT, model="nothing"), path=CHAT, headers=KEYS),
+    request(f'{{"model": "{CANARY_PROMPT}'.encode(), path=CHAT, headers=KEYS),
+    request(chat(CANARY_PROMPT, n=CANARY_PROMPT), path=CHAT, headers=KEYS),
+    request(method="GET", path=f"/nowhere{QUERY}", headers=KEYS),
+    f"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization {CANARY_KEY}\r\n\r\n".encode(),
+    request(method="GET", path=f"/v1/models{QUERY}", headers=KEYS),
+)
+
+
 def test_no_secret_is_ever_shown(tmp_path: Path) -> None:
     """Canaries in the token, the client's key, cookie, query and prompt: in no log line, error or answer."""
 
     async def scenario() -> None:
-        async with simulated(token=CANARY_TOKEN) as (simulator, port):
-            environment = account(port, SOURCEGRAPH_API_TOKEN=CANARY_TOKEN, SRC_HEADER_X_Proxy_Key="canary-header-1")
-            async with process(tmp_path, environment=environment) as running:
-                headers = [
-                    ("Authorization", f"Bearer {CANARY_KEY}"),
-                    ("X-Api-Key", CANARY_KEY),
-                    ("Cookie", CANARY_COOKIE),
-                ]
-                path = f"/v1/chat/completions?key={CANARY_QUERY}"
-                quoting = f"your token {CANARY_TOKEN} (Authorization: token {CANARY_TOKEN}) is bad"
-                raw = []
-                for fault in (
-                    None,
-                    faults.status(401, quoting),
-                    faults.problem(500, quoting),
-                    faults.error_first(b'{"message":"%b","type":"x"}\n' % quoting.encode()),
-                    faults.error_after(1, b'{"message":"%b","type":"x"}\n' % quoting.encode()),
-                    faults.broken_after(1),
-                    faults.not_http(),
-                    faults.raw(f"HTTP/1.1 {CANARY_TOKEN} OK\r\n\r\n".encode()),
-                    faults.raw(f"HTTP/1.1 200 OK\r\n{CANARY_TOKEN}\r\n\r\n".encode()),
-                ):
-                    for stream in (True, False):
-                        if fault is not None:
-                            simulator.queue(fault)
-                        body = chat(f"[[text:fine]] {CANARY_PROMPT}", stream=stream)
-                        raw.append((await exchange(running, request(body, path=path, headers=headers))).raw)
-                for data in (
-                    request(chat(CANARY_PROMPT, model="nothing"), path=path, headers=headers),
-                    request(f'{{"model": "{CANARY_PROMPT}'.encode(), path=path, headers=headers),
-                    request(method="GET", path=f"/nowhere?key={CANARY_QUERY}", headers=headers),
-                    request(method="GET", path=f"/v1/models?key={CANARY_QUERY}", headers=headers),
-                    f"GET / HTTP/1.1\r\nAuthorization {CANARY_KEY}\r\n\r\n".encode(),
-                ):
-                    raw.append((await exchange(running, data)).raw)
-                running.process.terminate()
-                assert await running.ended() == 0
-            shown = b"".join([*raw, running.stdout, running.stderr])
-            for canary in (CANARY_TOKEN, CANARY_KEY, CANARY_PROMPT, CANARY_QUERY, CANARY_COOKIE, "canary-header-1"):
+        environment = {"SOURCEGRAPH_API_TOKEN": CANARY_TOKEN, "SRC_HEADER_X_Proxy_Key": CANARY_HEADER}
+        async with (
+            simulated(token=CANARY_TOKEN) as (simulator, port),
+            process(tmp_path, environment=account(port) | environment) as running,
+        ):
+            asked = [
+                request(chat(f"[[text:fine]] {CANARY_PROMPT}", stream=stream), path=CHAT, headers=KEYS)
+                for stream in (True, False)
+            ]
+            for data in asked:
+                assert (await exchange(running, data)).status == 200
+            for fault in INDISCREET:
+                simulator.queue(fault, times=2)
+            sent = [*asked * len(INDISCREET), *REFUSED]
+            answers = [(await exchange(running, data)).raw for data in sent]
+            await running.said(b"GET /v1/models 200")
+            shown = b"".join([*answers, running.stdout, running.stderr])
+            for canary in CANARIES:
                 assert canary.encode() not in shown, canary
+            assert b"*** (Authorization: token ***) is bad" in shown
             assert b"defect" not in running.stdout
-            assert running.stdout.count(b"chat/completions 200 ") == 4
+            assert running.stdout.count(b"POST /v1/chat/completions ") == 2 + len(sent) - 3
 
     run(scenario())

@@ -4,9 +4,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from end_to_end.harness import GPT, SONNET, Router, ask, both, chats, exchange, get, request, run, words
 
 from cody_oai_router.simulator import faults
+from end_to_end.harness import GPT, SONNET, Router, ask, both, chats, exchange, get, request, run, words
 
 LISTING = "/.api/llm/models"
 SUPPORTED = "/.api/modelconfig/supported-models.json"

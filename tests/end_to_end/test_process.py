@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from end_to_end.harness import account, ask, chat, connected, get, process, request, run, simulated
 
 posix_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send to a process")
@@ -111,10 +112,8 @@ def test_a_port_in_use_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
             taken = {"PORT": str(port)}
             async with process(tmp_path, environment=account(port, **taken), listens=False) as running:
                 assert await running.ended() == 1
-                assert running.stderr.decode().splitlines() == [
-                    f"Port {port} is already in use: stop the other program, or choose another one: "
-                    "PORT=3001 (or --port 3001)."
-                ]
+                advice = "stop the other program, or choose another one: PORT=3001 (or --port 3001)."
+                assert running.stderr.decode().splitlines() == [f"Port {port} is already in use: {advice}"]
                 assert b"Traceback" not in running.stdout
 
     run(scenario())

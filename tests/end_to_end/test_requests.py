@@ -4,10 +4,24 @@ import json
 from typing import Any
 
 import pytest
-from end_to_end.harness import (CHAT_PATH, GPT, SONNET, ask, both, chat, chats, exchange, request, router, run, simulated, words)
 
 from cody_oai_router import __version__
 from cody_oai_router.simulator import DEMO_TOKEN
+from end_to_end.harness import (
+    CHAT_PATH,
+    GPT,
+    SONNET,
+    ask,
+    both,
+    chat,
+    chats,
+    exchange,
+    request,
+    router,
+    run,
+    simulated,
+    words,
+)
 
 OURS = f"cody-oai-router {__version__}"
 USER = {"role": "user", "content": "Hi"}
@@ -388,7 +402,9 @@ def test_max_tokens_is_always_sent(model: str, variables: dict[str, str], listin
     run(scenario())
 
 
-@pytest.mark.parametrize("path", ["/chat/completions", "/v1/chat/completions", "/v1/v1/chat/completions", "/chat/completions/"])
+@pytest.mark.parametrize(
+    "path", ["/chat/completions", "/v1/chat/completions", "/v1/v1/chat/completions", "/chat/completions/"]
+)
 def test_the_chat_route_has_many_spellings(path: str) -> None:
     async def scenario() -> None:
         async with both() as (simulator, running):

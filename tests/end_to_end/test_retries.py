@@ -1,9 +1,9 @@
 """What is asked twice: a request on a connection that had died in the pool, and one that was answered with nothing."""
 
 import pytest
-from end_to_end.harness import ask, both, chat, chats, connected, request, run, words
 
 from cody_oai_router.simulator import Fault, Hold, Send, faults
+from end_to_end.harness import ask, both, chat, chats, connected, request, run, words
 
 
 @pytest.mark.parametrize("stream", [True, False])

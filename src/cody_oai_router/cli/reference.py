@@ -1,4 +1,4 @@
-"""What is written from the table of variables: `--help`, `.env.example` and `docs/configuration.md`.
+"""What is written from tables: `--help`, `.env.example`, `docs/configuration.md` and `docs/adaptations.md`.
 
 `python -m cody_oai_router.cli.reference` writes the files into the working directory, which is the project's.
 """
@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from cody_oai_router.notes import NOTES
 from cody_oai_router.variables import VARIABLES, Variable
 
 _WIDTH: Final = 100
@@ -49,6 +50,20 @@ start and names both. For the same reason a `.env` in the working directory may 
 Durations are in seconds (`2.5`), sizes in bytes or with a suffix (`64KB`, `64MB`).
 """
 
+_NOTES_HEAD: Final = """\
+# Adaptations
+
+Sourcegraph's LLM API is almost OpenAI's. Whatever the router had to change of a request or an answer it reports in the
+response header `x-router-adapted`, in the words below; what it learns only after the head of a stream is in a last
+comment of the stream (`: x-router-adapted: ...`). A default that fills a gap is no change. The words are fixed: they
+never hold anything that the client wrote.
+
+This page is written from the table in `src/cody_oai_router/notes.py` by `make env-example`.
+
+| note | what it means |
+|---|---|
+"""
+
 
 def variables_help() -> str:
     """The table as `--help` shows it."""
@@ -81,6 +96,12 @@ def configuration_page() -> str:
     return _PAGE_HEAD + "".join(_tables())
 
 
+def adaptations_page() -> str:
+    """The text of `docs/adaptations.md`."""
+    rows = sorted(NOTES.items())
+    return _NOTES_HEAD + "".join(f"| `{note}` | {meaning} |\n" for note, meaning in rows)
+
+
 def _tables() -> Iterator[str]:
     for group, variables in groupby(VARIABLES, key=lambda variable: variable.group):
         yield f"\n## {group}\n\n| variable | default | meaning |\n|---|---|---|\n"
@@ -100,6 +121,7 @@ def write_files(project: Path) -> None:
     """Write the generated files of the project."""
     (project / ".env.example").write_text(env_example(), encoding="utf-8", newline="\n")
     (project / "docs" / "configuration.md").write_text(configuration_page(), encoding="utf-8", newline="\n")
+    (project / "docs" / "adaptations.md").write_text(adaptations_page(), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -88,6 +88,8 @@ def secrets_of(settings: Settings) -> Iterable[Secret]:
     if settings.proxy and settings.proxy.credentials:
         yield settings.proxy.credentials
         yield Secret(settings.proxy.credentials.reveal().partition(":")[2])
+    if settings.client_certificate and settings.client_certificate.password:
+        yield settings.client_certificate.password
 
 
 async def _run(

@@ -24,6 +24,8 @@ _FOLDER: Final = "cody-oai-router"
 # A bundle of every authority there is has half a megabyte; a `.env` a few lines.
 _LARGEST: Final = 4 * 1024 * 1024
 _HIDDEN: Final = Wrong("not found, but .env.txt is there: rename it (Windows hides the ending .txt)")
+# How certificates and keys in a binary form begin: a sequence, its length in two bytes.
+_DER: Final = b"\x30\x82"
 _HEADER: Final = re.compile(r"SRC_HEADER_.+")
 
 
@@ -190,5 +192,7 @@ def read_named_file(name: str) -> File | Wrong:
         return Wrong("it does not name a file")
     if data is None:
         return Wrong(f"there is no file {path}")
+    if not isinstance(data, Wrong) and data.startswith(_DER):
+        return Wrong(f"{path} is in a binary form (DER or PKCS#12): convert it to PEM with the openssl command")
     text = data if isinstance(data, Wrong) else _decode(data)
     return Wrong(f"{path} {text.why}") if isinstance(text, Wrong) else File(str(path), text)

@@ -165,6 +165,8 @@ class Chat:
         if self._stream is not None:
             self._exchange.on_pause = incoming.pause
             self._exchange.on_resume = incoming.resume
+            if self._exchange.paused:
+                incoming.pause()
         incoming.attach(reception)
         try:
             return await reception.outcome

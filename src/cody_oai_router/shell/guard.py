@@ -5,6 +5,7 @@ The port is open to every program of this machine and to every web page in its b
 unless the user allowed them. A key keeps out other users of the machine, and is demanded where the port is open to a network.
 """
 
+import ipaddress
 import re
 from typing import Final
 
@@ -18,7 +19,8 @@ Headers = list[tuple[bytes, bytes]]
 # Paths that answer without a key: they tell nothing that a port scan does not.
 _OPEN: Final = frozenset({"/health"})
 
-_HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]/@\s]+)(?::\d{1,5})?")
+# RFC 3986's authority without a user: an IPv6 address in brackets or a name, and a port, which may be empty.
+_HOST: Final = re.compile(r"(?:\[([0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\]|([^:\[\]/@\s]*[^:\[\]/@\s.]\.?))(?::\d{0,5})?")
 _FIELD_NAMES: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1000}")
 _EXPOSED: Final = b"x-router-model, x-router-adapted, x-router-demo, x-request-id, retry-after"
 # How long a browser may remember a preflight, in seconds: Chromium's own upper bound.
@@ -29,7 +31,7 @@ class Guard:
     """The rules of one router."""
 
     def __init__(self, settings: Settings) -> None:
-        self._hosts = frozenset(name.lower() for name in (*settings.allowed_hosts, *settings.hosts))
+        self._hosts = frozenset(map(_canonical, (*settings.allowed_hosts, *settings.hosts)))
         self._origins = frozenset(settings.allowed_origins)
         self._key = settings.api_key
 
@@ -66,27 +68,29 @@ class Guard:
         ]
 
     def _host(self, request: Request) -> Fault | None:
-        shown = _shown(request.header(b"host") or b"")
+        value = request.header(b"host")
+        shown = _shown(value or b"")
         match = _HOST.fullmatch(shown)
-        name = match[1].strip("[]").lower() if match else ""
+        name = _canonical(match[1] or match[2]) if match else ""
         if name and (is_loopback(name) or name in self._hosts):
             return None
         message = (
             f"Requests for the host '{shown}' are refused: add it to ALLOWED_HOSTS if it is really this router's name."
         )
+        if value is None:
+            message = "Requests without a Host header are refused."
         return Fault(kind="forbidden", message=message, code="host_not_allowed")
 
     def _origin(self, request: Request) -> Fault | None:
-        origin = request.header(b"origin")
-        if origin is not None:
-            if self._allows(origin):
-                return None
-            shown = _shown(origin)
-            message = (
-                f"Requests from the web page or app '{shown}' are refused: add it to ALLOWED_ORIGINS if you trust it."
-            )
-            return Fault(kind="forbidden", message=message, code="origin_not_allowed")
-        if request.header(b"sec-fetch-site") == b"cross-site":
+        origins = [value for name, value in request.headers if name == b"origin"]
+        for origin in origins:
+            if not self._allows(origin):
+                message = (
+                    f"Requests from the web page or app '{_shown(origin)}' are refused: add it to ALLOWED_ORIGINS if you "
+                    "trust it."
+                )
+                return Fault(kind="forbidden", message=message, code="origin_not_allowed")
+        if not origins and request.header(b"sec-fetch-site") == b"cross-site":
             message = "Requests from other web sites are refused; ALLOWED_ORIGINS lists those that you trust."
             return Fault(kind="forbidden", message=message, code="origin_not_allowed")
         return None
@@ -106,6 +110,15 @@ class Guard:
             "Incorrect API key provided: this router wants the value of ROUTER_API_KEY, as Bearer token or x-api-key."
         )
         return Fault(kind="unauthenticated", message=message)
+
+
+def _canonical(name: str) -> str:
+    """Gives a host in the one spelling that is compared: lower case, no dot at the end, IPv6 in its short form."""
+    name = name.lower().removesuffix(".")
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return name
 
 
 def _shown(value: bytes) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import ssl
 from collections.abc import Callable, Sequence
 
 from cody_oai_router.credentials import Secret
@@ -13,6 +12,7 @@ from cody_oai_router.shell.clock import Clock
 from cody_oai_router.shell.instance import Instance
 from cody_oai_router.shell.log import Log
 from cody_oai_router.shell.pulse import Pulse
+from cody_oai_router.shell.tls import client_context
 from cody_oai_router.shell.workshop import Workshop
 from cody_oai_router.upstreams import llm_api
 
@@ -87,7 +87,7 @@ def _client(settings: Settings) -> Client:
             idle=settings.timeouts.upstream_keep_alive,
             decoded_bytes=limits.reply_bytes,
         ),
-        tls=_tls(settings) if upstream.scheme == "https" else None,
+        tls=client_context(settings) if upstream.scheme == "https" else None,
         proxy=_proxy(settings),
     )
 
@@ -101,17 +101,6 @@ def _proxy(settings: Settings) -> Proxy | None:
 
 def _revealed(secret: Secret | None) -> str | None:
     return secret.reveal() if secret is not None else None
-
-
-def _tls(settings: Settings) -> ssl.SSLContext:
-    """Makes the context that verifies Sourcegraph; SSLKEYLOGFILE, which would give every secret away, is not honoured."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # create_default_context would read SSLKEYLOGFILE
-    if settings.ca_file is not None:
-        context.load_verify_locations(cafile=settings.ca_file)
-    else:
-        context.load_default_certs()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _server_limits(settings: Settings) -> ServerLimits:

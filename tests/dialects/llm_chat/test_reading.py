@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import wild_bytes
 
 from cody_oai_router.conversation import Reply, ToolCall, collect
 from cody_oai_router.dialects.llm_chat import Reader, read_reply
@@ -14,6 +13,7 @@ from cody_oai_router.dialects.llm_chat.reading import MAX_CALLS, STOP_REASONS
 from cody_oai_router.events import CallArguments, CallStart, Event, Failed, Reasoning, Stop, StopReason, Text, Usage
 from cody_oai_router.faults import HOLLOW_TOOL_CALLS, Fault
 from cody_oai_router.sse import Frame
+from strategies import wild_bytes
 
 UNREADABLE = Fault(kind="bad_gateway", message="Sourcegraph sent something that is not whole, or no JSON; ask again.")
 HOLLOW = Fault(
@@ -190,10 +190,9 @@ def test_every_word_of_the_table_is_tested() -> None:
 
 def test_a_stream_without_a_finish_word_is_not_over_by_itself() -> None:
     reader = Reader()
-    assert reader.read([say("a"), chunk(finish='""'), chunk(finish="null")]) == [Text("a")]
-    assert not reader.ended
-    assert reader.finish() == [Stop("stop")]
-    assert reader.ended
+    said = reader.read([say("a"), chunk(finish='""'), chunk(finish="null")])
+    assert (said, reader.ended) == ([Text("a")], False)
+    assert (reader.finish(), reader.ended) == ([Stop("stop")], True)
     assert reader.finish() == []
 
 

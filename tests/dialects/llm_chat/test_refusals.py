@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import texts, wild_bytes
 
 from cody_oai_router.dialects.llm_chat import read_fault
 from cody_oai_router.dialects.llm_chat.refusals import fault_of_text, retry_after, words_of
 from cody_oai_router.faults import EMPTY_ANSWER, Fault, Kind
+from strategies import texts, wild_bytes
 
 # 2024-04-26 23:43:00 UTC
 NOW = 1714174980.0

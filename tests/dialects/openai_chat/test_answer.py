@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from tests.openai_schema import violations
 
 from cody_oai_router.conversation import ListedModel, Prompt, Reply, Stamp, ToolCall, Turn, play
 from cody_oai_router.dialects.openai_chat import DONE, Writer, write_fault, write_model, write_models, write_reply
@@ -25,6 +24,7 @@ from cody_oai_router.events import (
 )
 from cody_oai_router.faults import STATUS, Fault, Kind
 from cody_oai_router.sse import Splitter
+from openai_schema import violations
 
 STAMP = Stamp("0af", 'gpt-"4"', 1700000000)
 HEAD = '{"id":"chatcmpl-0af","object":"chat.completion.chunk","created":1700000000,"model":"gpt-\\"4\\""'
@@ -106,7 +106,7 @@ def test_late_notes_are_a_comment_before_the_end() -> None:
 
 def test_a_client_of_legacy_functions_gets_the_first_call_in_its_own_words() -> None:
     legacy = prompt(legacy_functions=True)
-    events = [
+    events: list[Event] = [
         CallStart(0, "a", "f"),
         CallArguments(0, "{}"),
         CallStart(1, "b", "g"),

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given
-from tests.strategies import wild_bytes
 
 from cody_oai_router.conversation import Prompt, Tool
 from cody_oai_router.dialects.openai_chat import read_prompt
 from cody_oai_router.faults import Fault
 from cody_oai_router.notes import NOTES
+from strategies import wild_bytes
 
 HI: dict[str, Any] = {"role": "user", "content": "hi"}
 SCHEMA = '{"type":"object"}'

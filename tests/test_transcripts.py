@@ -1,0 +1,114 @@
+"""Whole exchanges, from the client's bytes to the client's bytes, as files under `wire/`.
+
+A case holds `request.json` (the client's), `sent.json` (what travels to the instance), `upstream.sse` or `upstream.json` (what it
+answers), `answer.sse` (for a client that streams) and `answer.json` (for one that does not).
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cody_oai_router.abilities import LLM_API
+from cody_oai_router.catalogue import Catalogue, Model
+from cody_oai_router.conversation import Collector, Prompt, Stamp
+from cody_oai_router.dialects import llm_chat, openai_chat
+from cody_oai_router.events import Event
+from cody_oai_router.exchange import Budgets, Plan, plan, resolve
+from cody_oai_router.faults import Fault
+from cody_oai_router.notes import NOTES
+from cody_oai_router.relay import Source
+from openai_schema import violations
+from strategies import cut, fed, places
+
+CASES = sorted((Path(__file__).parent / "wire" / "openai_chat").iterdir())
+MODELS = [
+    Model(ref="anthropic::2024-10-22::claude-sonnet-4-5-latest", abilities=frozenset({"chat"}), max_output=8192),
+    Model(ref="anthropic::2024-10-22::claude-sonnet-4-5-thinking-latest", abilities=frozenset({"chat", "reasoning"})),
+    Model(ref="openai::2024-02-01::gpt-4o", abilities=frozenset({"chat"})),
+    Model(ref="google::v1::gemini-2.0-flash", abilities=frozenset({"chat"})),
+]
+STAMP_TIME = 1776000000
+
+
+class Exchange(NamedTuple):
+    """What a case asks and what is sent for it."""
+
+    prompt: Prompt
+    plan: Plan
+    stamp: Stamp
+
+
+def exchange(case: Path) -> Exchange:
+    prompt = openai_chat.read_prompt((case / "request.json").read_bytes())
+    assert isinstance(prompt, Prompt)
+    resolved = resolve(prompt, Catalogue(MODELS, aliases={}, default=None))
+    assert not isinstance(resolved, Fault)
+    made = plan(prompt, resolved, LLM_API, frozenset(), Budgets(4000, 32000))
+    assert isinstance(made, Plan)
+    return Exchange(prompt, made, Stamp("c0de", prompt.model, STAMP_TIME))
+
+
+def upstream(case: Path) -> bytes:
+    return next(case.glob("upstream.*")).read_bytes()
+
+
+def events(pieces: list[bytes]) -> list[Event]:
+    source = Source(llm_chat.Reader(), llm_chat.read_reply, event_limit=10_000, reply_limit=10_000)
+    return fed(source.feed, pieces) + source.end(delimited=True)
+
+
+def streamed(case: Path, pieces: list[bytes]) -> bytes:
+    """Gives what a client that streams gets, and what it gets only where nothing broke: the end."""
+    asked = exchange(case)
+    writer = openai_chat.Writer(asked.stamp, asked.prompt)
+    source = Source(llm_chat.Reader(), llm_chat.read_reply, event_limit=10_000, reply_limit=10_000)
+    written = b"".join(writer.write(source.feed(piece)) for piece in pieces)
+    written += writer.write(source.end(delimited=True))
+    return written if source.failed else written + writer.finish()
+
+
+def whole(case: Path, pieces: list[bytes]) -> bytes:
+    asked = exchange(case)
+    collector = Collector()
+    collector.feed(events(pieces))
+    reply = collector.reply()
+    if isinstance(reply, Fault):
+        return openai_chat.write_fault(reply)
+    return openai_chat.write_reply(reply, asked.stamp, asked.prompt)
+
+
+def by_name(case: Path) -> str:
+    return case.name
+
+
+@pytest.mark.parametrize("case", CASES, ids=by_name)
+def test_an_exchange(case: Path) -> None:
+    asked = exchange(case)
+    assert asked.plan.body + b"\n" == (case / "sent.json").read_bytes()
+    assert set(asked.plan.adapted) <= set(NOTES)
+    for pieces in ([upstream(case)], [bytes([byte]) for byte in upstream(case)]):
+        assert streamed(case, pieces) == (case / "answer.sse").read_bytes()
+        assert whole(case, pieces) + b"\n" == (case / "answer.json").read_bytes()
+
+
+@given(st.sampled_from(CASES), places)
+def test_any_cut_gives_the_same_client_bytes(case: Path, where: list[int]) -> None:
+    pieces = cut(upstream(case), where)
+    assert streamed(case, pieces) == (case / "answer.sse").read_bytes()
+    assert whole(case, pieces) + b"\n" == (case / "answer.json").read_bytes()
+
+
+@pytest.mark.parametrize("case", CASES, ids=by_name)
+def test_openais_description_takes_the_answer(case: Path) -> None:
+    answer: Any = json.loads((case / "answer.json").read_bytes())
+    assert violations("ErrorResponse" if "error" in answer else "CreateChatCompletionResponse", answer) == []
+    frames = (case / "answer.sse").read_text(encoding="utf-8").split("\n\n")
+    chunks = [json.loads(frame.removeprefix("data: ")) for frame in frames if frame.startswith("data: {")]
+    assert chunks
+    for chunk in chunks:
+        schema = "ErrorResponse" if "error" in chunk else "CreateChatCompletionStreamResponse"
+        assert violations(schema, chunk) == []
