@@ -88,6 +88,7 @@ def test_any_bytes_are_cut_alike(wire: bytes, where: list[int]) -> None:
         (b"data: a\n\n56789012345678901", True, data(b"a")),
         (b"data: 789012\ndata: 789012\ndata: 7\n\n", False, data(b"789012\n789012\n7")),
         (b"data: 789012\ndata: 789012\ndata: 78\n\n", True, []),
+        (b": 34567890123456\n\ndata: b\n\n", False, data(b"b")),
         (b"data:\n" * 16 + b"\n", False, data(b"\n" * 15)),
         (b"data:\n" * 17, True, []),
     ],
@@ -96,6 +97,7 @@ def test_a_line_or_an_event_longer_than_the_limit_ends_it(wire: bytes, overflowe
     splitter = Splitter(16)
     assert splitter.feed(wire) == frames
     assert splitter.overflowed == overflowed
+    assert splitter._pieces == splitter._data == []
     late = splitter.feed(b"data: late\n\n") + splitter.finish()
     assert late == ([] if overflowed else data(b"late"))
 
@@ -117,6 +119,13 @@ def test_a_line_feed_after_a_carriage_return_that_ended_a_read_is_no_second_line
     assert splitter.feed(b"data: one\r") == []
     assert splitter.feed(b"\ndata: two\r\n\r") == data(b"one\ntwo")
     assert splitter.feed(b"\ndata: three\n\n") == data(b"three")
+
+
+def test_the_end_comes_once() -> None:
+    splitter = Splitter()
+    assert splitter.feed(b"data: one") == []
+    assert splitter.finish() == data(b"one")
+    assert splitter.finish() == []
 
 
 def test_writing() -> None:

@@ -1,6 +1,7 @@
 """The process around a router: signals, exit codes, what a failed start is called, and what is protected."""
 
 import asyncio
+import ctypes
 import errno
 import gc
 import os
@@ -16,8 +17,7 @@ from cody_oai_router.addresses import Upstream
 from cody_oai_router.cli import running
 from cody_oai_router.cli.running import Ready, run_router, secrets_of
 from cody_oai_router.credentials import Secret
-from cody_oai_router.notation import Wrong
-from cody_oai_router.reading import Source
+from cody_oai_router.reading import File, Source
 from cody_oai_router.settings import Settings, read_settings
 from cody_oai_router.shell.log import Log
 
@@ -27,9 +27,13 @@ ADDRESS = ("127.0.0.1", 3000)
 
 def settings(**values: str) -> Settings:
     account = {"SOURCEGRAPH_API_TOKEN": "sgp_canary", "SOURCEGRAPH_BASE_URL": "https://sg.example.com"}
-    found = read_settings([Source("environment", "the environment", account | values)], lambda _: Wrong("none"))
+    found = read_settings([Source("environment", "the environment", account | values)], read_file)
     assert isinstance(found, Settings)
     return found
+
+
+def read_file(path: str) -> File:
+    return File(path, "-----BEGIN CERTIFICATE-----")
 
 
 class Standing:
@@ -140,10 +144,24 @@ def test_every_secret_is_known() -> None:
         ROUTER_API_KEY="key",
         SRC_HEADERS="A:one\nB:two",
         HTTPS_PROXY="http://u:p%40w@proxy:1",
+        CLIENT_CERT_FILE="/certificate",
+        CLIENT_KEY_PASSWORD="password",
     )
-    shown = {"sgp_canary", "key", "one", "two", "u:p@w", "p@w"}
+    shown = {"sgp_canary", "key", "one", "two", "u:p@w", "p@w", "password"}
     assert {secret.reveal() for secret in secrets_of(found)} == shown
     assert list(secrets_of(settings())) == [Secret("sgp_canary")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_no_program_of_the_same_user_reads_the_memory() -> None:
+    libc = ctypes.CDLL(None)
+    get_dumpable, set_dumpable = 3, 4
+    assert libc.prctl(set_dumpable, 1, 0, 0, 0) == 0
+    try:
+        run_router(settings(), router=Failing(OSError("x")))
+        assert libc.prctl(get_dumpable, 0, 0, 0, 0) == 0
+    finally:
+        libc.prctl(set_dumpable, 1, 0, 0, 0)
 
 
 @POSIX

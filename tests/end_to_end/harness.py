@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from cody_oai_router.cli.running import secrets_of
-from cody_oai_router.reading import File, Source
+from cody_oai_router.cli.sources import read_named_file
+from cody_oai_router.reading import Source
 from cody_oai_router.settings import Settings, read_settings
 from cody_oai_router.shell.log import Log, Redactor
 from cody_oai_router.shell.router import run as run_router
@@ -91,13 +92,9 @@ def settings_of(upstream: int, variables: Mapping[str, str]) -> Settings:
         "SHUTDOWN_GRACE": "0.2",
         **variables,
     }
-    settings = read_settings([Source("environment", "the environment", values)], _no_file)
+    settings = read_settings([Source("environment", "the environment", values)], read_named_file)
     assert isinstance(settings, Settings), settings
     return settings
-
-
-def _no_file(name: str) -> File:
-    raise AssertionError(f"no test here names a file: {name}")
 
 
 @contextlib.asynccontextmanager
@@ -479,7 +476,7 @@ async def process(
 
 
 def _clean_environment(home: Path) -> dict[str, str]:
-    kept = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "LANG")
+    kept = ("PATH", "PYTHONPATH", "SYSTEMROOT", "TEMP", "TMP", "LANG")
     named = {name: os.environ[name] for name in kept if name in os.environ}
     return named | {"HOME": str(home), "USERPROFILE": str(home), "APPDATA": str(home), "XDG_CONFIG_HOME": str(home)}
 

@@ -184,6 +184,21 @@ def test_an_answer_that_was_played_is_whole_or_a_status() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_is_broken_is_not_waited_for(*, stream: bool) -> None:
+    """After an error nothing more can count, so the rest is not read, however long upstream goes on."""
+
+    async def scenario() -> None:
+        async with both() as (simulator, running):
+            simulator.queue(Fault((Ordinary(pieces=2), Send(faults.chunk(faults.DEADLINE_LINE)), Hold("for good"))))
+            answer = await ask(running, stream=stream)
+            error = answer.assert_broken() if stream else answer.error
+            assert "context deadline exceeded" in error["message"]
+            await chats(simulator)[0].disconnected.wait()
+
+    run(scenario())
+
+
 def test_the_error_of_a_broken_stream_is_an_openai_error() -> None:
     async def scenario() -> None:
         async with both() as (simulator, running):

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from cody_oai_router.simulator import Fault, Hold, Ordinary, Reply, Send, Simulator, Text, faults
-from end_to_end.harness import Client, Router, ask, both, chat, chats, connected, nth_chat, request, run
+from end_to_end.harness import Client, Router, ask, both, chat, chats, connected, get, nth_chat, request, run
 
 TOOL = {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object"}}}
+LISTING = "/.api/llm/models"
 PROMPT = 2.0  # seconds; what "at once" may take on a busy machine
 
 
@@ -116,18 +117,23 @@ def test_between_two_asks() -> None:
 
 
 def test_while_the_models_are_listed() -> None:
-    """The discovery goes on: the next client needs it too. The one that left is not asked for."""
+    """The discovery goes on, since others wait for it too; the one that left is not asked for."""
 
     async def scenario() -> None:
-        async with both() as (simulator, running):
+        async with both() as (simulator, running), connected(running) as other:
             async with connected(running) as client:
-                simulator.queue(faults.held("listing"), path="/.api/llm/models")
-                client.send(request(chat(), close=False))
+                simulator.queue(faults.held("listing"), path=LISTING)
+                client.send(request(chat("[[text:left]]"), close=False))
                 await simulator.held("listing")
+                other.send(request(chat("[[text:stayed]]")))
                 await leave(client, "close")
+            health = await get(running, "/health")  # by now the router has seen it leave
+            assert health.status == 200
             simulator.release("listing")
-            await assert_healthy(simulator, running)
+            answer = await other.to_end()
+            assert answer.json["choices"][0]["message"]["content"] == "stayed"
             assert len(chats(simulator)) == 1
+            assert [received.path for received in simulator.received].count(LISTING) == 1
 
     run(scenario())
 

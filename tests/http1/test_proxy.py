@@ -15,6 +15,7 @@ from http1.test_tls import server_context, tls_origin, trusting
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CANARY = "user:canary-pass"
+SET_THEM = "set them in its address, http://user:password@host:port"
 
 
 @asynccontextmanager
@@ -96,12 +97,12 @@ def test_an_http_origin_is_asked_for_in_absolute_form(run: Run) -> None:
         (
             b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
             None,
-            "the proxy PROXY wants credentials: set them in the proxy's address, http://user:password@…",
+            "the proxy PROXY on the way to a.example:443 wants credentials: " + SET_THEM,
         ),
         (
             b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
             CANARY,
-            "the proxy PROXY did not accept the credentials: set them in the proxy's address, http://user:password@…",
+            "the proxy PROXY on the way to a.example:443 did not accept the credentials: " + SET_THEM,
         ),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", CANARY, "the proxy PROXY refused to connect to a.example:443: 403"),
         (b"SOCKS\r\n\r\n", CANARY, "the proxy PROXY does not answer in HTTP: it does not speak HTTP/1.1"),
@@ -141,7 +142,9 @@ def test_a_proxy_that_is_not_there_is_named(run: Run) -> None:
         async with through(port, Origin("http", "a.example", 80), CANARY) as client:
             with pytest.raises(ConnectFailed) as caught:
                 await client.send(get(), PATIENT)
-            assert caught.value.message == f"cannot connect to the proxy 127.0.0.1:{port}: Connection refused"
+            assert caught.value.message == (
+                f"cannot connect to the proxy 127.0.0.1:{port} on the way to a.example:80: Connection refused"
+            )
 
     run(main())
 

@@ -208,13 +208,29 @@ def test_back_pressure_and_the_end_of_a_stream_over_tls(run: Run, authority: Aut
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(9, "is not valid yet: check this machine's clock"), (64, "is not for h:1"), (23, "is not trusted (revoked)")],
+    [
+        (9, "is not valid yet: check this machine's clock"),
+        (64, "is not for h:1"),
+        (23, "is not trusted (revoked)"),
+        (-67819, "is not valid yet"),
+        (-67818, "has expired"),
+        (0x800B0101, "has expired"),
+        (-67843, "is from a CA that is not trusted here"),
+        (0x800B0109, "is from a CA that is not trusted here"),
+        (-67602, "is not for h:1"),
+        (0x800B010F, "is not for h:1"),
+    ],
 )
 def test_rarer_refusals(code: int, words: str) -> None:
     error = ssl.SSLCertVerificationError(1, "x")
     error.verify_code = code
     error.verify_message = "revoked"
     assert words in explain_tls(error, "h:1")
+
+
+def test_a_judge_that_gives_no_code() -> None:
+    words = explain_tls(ssl.SSLCertVerificationError("Peer sent no certificates"), "h:1")
+    assert words.startswith("the certificate of h:1 is not trusted (Peer sent no certificates")
 
 
 def test_a_failure_without_a_name() -> None:

@@ -1,4 +1,4 @@
-"""The command line: `cody-oai-router [serve]` and `cody-oai-router demo`.
+"""The command line: `cody-oai-router [serve]`, `cody-oai-router demo` and `cody-oai-router generate-key`.
 
 Strategy: flags are variables by another name (never secrets: a command line is seen by every user of a machine), so a
 command only hands them on as the first source of settings. Exit codes: 0 stopped on request, 1 could not start, 2
@@ -14,14 +14,15 @@ from typing import Final, NoReturn
 from cody_oai_router import __version__
 from cody_oai_router.cli.console import hold_window
 from cody_oai_router.cli.demo import demo
+from cody_oai_router.cli.keys import generate_key
 from cody_oai_router.cli.serve import serve
 from cody_oai_router.variables import VARIABLES
 
 _PROGRAM: Final = "cody-oai-router"
 _WITHOUT_COMMAND: Final = {"-h", "--help", "--version"}
 _TOKEN: Final = re.compile(r"(sgp_|sg[sd]_|slk_)\S+")
-# No use in a demo, which brings its own.
-_NOT_FOR_DEMO: Final = {"SOURCEGRAPH_BASE_URL"}
+# No use in a demo, which brings its own, in one process.
+_NOT_FOR_DEMO: Final = {"SOURCEGRAPH_BASE_URL", "WORKERS"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given or (given[0].startswith("-") and given[0] not in _WITHOUT_COMMAND):
         given.insert(0, "serve")
     parsed = _parser().parse_args(given)
+    if parsed.command == "generate-key":
+        return generate_key()
     flags = _flags(vars(parsed))
     try:
         code = demo(flags) if parsed.command == "demo" else serve(flags, or_demo=parsed.or_demo)
@@ -62,6 +65,7 @@ def _parser() -> _Parser:
     serving = commands.add_parser("serve", help="start the router (the default)", allow_abbrev=False)
     serving.add_argument("--or-demo", action="store_true", help="start the demo where no access token is configured")
     showing = commands.add_parser("demo", help="start the router with a simulated Sourcegraph", allow_abbrev=False)
+    commands.add_parser("generate-key", help="print a new key for ROUTER_API_KEY", allow_abbrev=False)
     for variable in VARIABLES:
         if variable.flag:
             text = f"{variable.name}: {variable.help}".replace("%", "%%")

@@ -39,8 +39,11 @@ def demo_from(sources: Sources, *, router: Router | None = None) -> int:
         return 2
     # What the demo sets for itself is nothing that the user would look for.
     origins = {name: label for name, label in settings.origins.items() if name not in account}
-    settings = msgspec.structs.replace(settings, origins=origins)
-    return run_router(settings, warnings=sources.warnings, router=router, simulated=_simulated)
+    warnings = list(sources.warnings)
+    if settings.workers > 1:
+        warnings.append("Demo mode runs in one process: WORKERS has no effect.")
+    settings = msgspec.structs.replace(settings, origins=origins, workers=1)
+    return run_router(settings, warnings=warnings, router=router, simulated=_simulated)
 
 
 def _without_account(values: Mapping[str, str]) -> dict[str, str]:

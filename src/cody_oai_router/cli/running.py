@@ -5,6 +5,7 @@ its running answers their grace period. Everything that belongs to a process and
 """
 
 import asyncio
+import ctypes
 import errno
 import gc
 import signal
@@ -27,6 +28,7 @@ from cody_oai_router.shell.log import Log, Redactor, raw_output
 # Files that are open besides connections: the listeners, the loop's own, the log.
 _OTHER_FILES: Final = 64
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGBREAK")
+_PR_SET_DUMPABLE: Final = 4
 _TAKEN: Final = {errno.EADDRINUSE, *({errno.EACCES} if sys.platform == "win32" else ())}
 
 Ready = Callable[[Sequence[tuple[str, int]]], None]
@@ -44,25 +46,73 @@ class Router(Protocol):
         ...
 
 
+class Keeper(Protocol):
+    """Who keeps a router: hears that it is ready, and says when it has to stop."""
+
+    def ready(self, log: Log, addresses: Sequence[tuple[str, int]]) -> None:
+        """The router listens on these addresses."""
+        ...
+
+    def watch(self, stop: Callable[[], None]) -> None:
+        """Have the running loop call `stop` at each request to end: the second one does not wait for answers."""
+        ...
+
+    def stopping(self, log: Log) -> None:
+        """The first request to end has come."""
+        ...
+
+
+class User:
+    """The user, who reads the greeting and sends signals."""
+
+    def __init__(self, settings: Settings, warnings: Sequence[str], *, demo: bool) -> None:
+        self._settings = settings
+        self._warnings = warnings
+        self._demo = demo
+
+    def ready(self, log: Log, addresses: Sequence[tuple[str, int]]) -> None:
+        """Greet."""
+        for line in (*greeting(self._settings, addresses, demo=self._demo), *self._warnings):
+            log.say(line)
+
+    def watch(self, stop: Callable[[], None]) -> None:
+        """Have each signal that asks a process to end call `stop`."""
+        loop = asyncio.get_running_loop()
+        for name in _SIGNALS:
+            number = getattr(signal, name, None)
+            if number is None:
+                continue
+            try:
+                loop.add_signal_handler(number, stop)
+            except NotImplementedError:  # Windows
+                signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+    def stopping(self, log: Log) -> None:
+        """Say how long it may take."""
+        grace = self._settings.timeouts.shutdown_grace
+        log.say(f"Stopping; running answers get {grace:g} s. Once more stops at once.")
+
+
 def run_router(
     settings: Settings,
     *,
     warnings: Sequence[str] = (),
     router: Router | None = None,
     simulated: Simulated | None = None,
+    keeper: Keeper | None = None,
 ) -> int:
     """Run a router until it is asked to stop and return the exit code; `simulated` is the demo's Sourcegraph."""
-    _protect_memory()
+    protect_memory()
     _allow_open_files(settings.limits.connections + settings.limits.upstream_connections + _OTHER_FILES)
-    output, encoding = raw_output(sys.stdout)
-    log = Log(output, encoding=encoding, form=settings.log_format, redactor=Redactor(secrets_of(settings)))
+    log = open_log(settings)
+    keeper = keeper or User(settings, warnings, demo=simulated is not None)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_run(router or _the_router(), settings, log, warnings, simulated))
+            runner.run(_run(router or the_router(), settings, log, keeper, simulated))
     except asyncio.CancelledError:
         return 0  # asked twice to stop
     except OSError as error:
-        complain([log.redact(_explain(error, settings))])
+        complain([log.redact(explain(error, settings))])
         return 1
     except Exception:  # noqa: BLE001 - a bug: the last place that can say something about it
         complain(log.redact(traceback.format_exc()).splitlines())
@@ -72,7 +122,14 @@ def run_router(
     return 0
 
 
-def _the_router() -> Router:
+def open_log(settings: Settings) -> Log:
+    """The log on standard output, which knows every secret; it has a thread from now on."""
+    output, encoding = raw_output(sys.stdout)
+    return Log(output, encoding=encoding, form=settings.log_format, redactor=Redactor(secrets_of(settings)))
+
+
+def the_router() -> Router:
+    """The real router, with all that it imports."""
     from cody_oai_router.shell.router import run  # noqa: PLC0415 - not needed where a test brings its own
 
     return run
@@ -92,15 +149,12 @@ def secrets_of(settings: Settings) -> Iterable[Secret]:
         yield settings.client_certificate.password
 
 
-async def _run(
-    router: Router, settings: Settings, log: Log, warnings: Sequence[str], simulated: Simulated | None
-) -> None:
+async def _run(router: Router, settings: Settings, log: Log, keeper: Keeper, simulated: Simulated | None) -> None:
     stop = asyncio.Event()
-    _on_signals(partial(_stop, stop, settings, log, asyncio.current_task()))
+    keeper.watch(partial(_stop, stop, partial(keeper.stopping, log), asyncio.current_task()))
 
     def ready(addresses: Sequence[tuple[str, int]]) -> None:
-        for line in (*greeting(settings, addresses, demo=simulated is not None), *warnings):
-            log.say(line)
+        keeper.ready(log, addresses)
         # What start-up made stays for ever: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -112,25 +166,12 @@ async def _run(
         await router(msgspec.structs.replace(settings, upstream=upstream), log, demo=True, ready=ready, stop=stop)
 
 
-def _stop(stop: asyncio.Event, settings: Settings, log: Log, task: asyncio.Task[None] | None) -> None:
+def _stop(stop: asyncio.Event, announce: Callable[[], None], task: asyncio.Task[None] | None) -> None:
     if stop.is_set() and task is not None:
         task.cancel()
         return
-    log.say(f"Stopping; running answers get {settings.timeouts.shutdown_grace:g} s. Once more stops at once.")
+    announce()
     stop.set()
-
-
-def _on_signals(act: Callable[[], None]) -> None:
-    """Have the running loop call `act` on each signal that asks a process to end."""
-    loop = asyncio.get_running_loop()
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
-        if number is None:
-            continue
-        try:
-            loop.add_signal_handler(number, act)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(act))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -141,12 +182,16 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def _protect_memory() -> None:
-    """Have no core dump written where the system lets us say so: it would hold the token and prompts."""
+def protect_memory() -> None:
+    """Keep memory, with the token and prompts in it, from core dumps and on Linux from other programs of the user."""
     with suppress(ImportError, OSError, ValueError):
         import resource  # noqa: PLC0415 - not there on Windows
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        # The limit does not hold where dumps are piped to a program (core(5)); this does, and it closes /proc/<pid>/mem
+        # and environ too, as ssh-agent does.
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _allow_open_files(wanted: int) -> None:
@@ -160,7 +205,7 @@ def _allow_open_files(wanted: int) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _explain(error: OSError, settings: Settings) -> str:
+def explain(error: OSError, settings: Settings) -> str:
     """Why the router cannot listen, and what to do."""
     other = "choose another one: PORT=3001 (or --port 3001)"
     if error.errno in _TAKEN:

@@ -7,6 +7,7 @@ from cody_oai_router.cli.console import complain
 from cody_oai_router.cli.demo import demo_from
 from cody_oai_router.cli.running import Router, run_router
 from cody_oai_router.cli.sources import Sources, find_sources, read_named_file, this_machine, user_file
+from cody_oai_router.cli.workers import run_workers
 from cody_oai_router.settings import Refusal, Settings, read_settings
 
 
@@ -15,6 +16,8 @@ def serve(flags: Mapping[str, str], *, or_demo: bool = False, router: Router | N
     machine = this_machine()
     sources = find_sources(machine, flags)
     settings = configured(sources)
+    if isinstance(settings, Settings) and settings.workers > 1:
+        return run_workers(settings, warnings=sources.warnings)
     if isinstance(settings, Settings):
         return run_router(settings, warnings=sources.warnings, router=router)
     if or_demo and settings.token_missing and not settings.lines:

@@ -122,7 +122,7 @@ class Client:
         if proxy is None:
             connection = await dial(origin.host, origin.port, origin.address)
         else:
-            connection = await dial(proxy.host, proxy.port, f"the proxy {proxy.address}")
+            connection = await dial(proxy.host, proxy.port, f"the proxy {proxy.address} on the way to {origin.address}")
         try:
             if proxy is not None and self._tls is not None:
                 await open_tunnel(connection, proxy, origin)
@@ -142,7 +142,7 @@ class Client:
                 ssl_handshake_timeout=_NO_SECOND_CLOCK if tls else None,
             )
         except ssl.SSLError as error:
-            raise TLSFailed(explain_tls(error, self.origin.address)) from error
+            raise TLSFailed(explain_tls(error, self._where)) from error
         except OSError as error:
             why = error.strerror or "it was closed"
             raise ConnectFailed(f"the connection to {self._where} broke while it was opened: {why}") from error

@@ -47,7 +47,10 @@ def _judge(head: bytes, proxy: Proxy, origin: Origin) -> None:
         raise ProxyFailed(f"the proxy {proxy.address} does not answer in HTTP: {response.reason}")
     if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         need = "did not accept the credentials" if proxy.credentials else "wants credentials"
-        raise ProxyFailed(f"the proxy {proxy.address} {need}: set them in the proxy's address, http://user:password@…")
+        raise ProxyFailed(
+            f"the proxy {proxy.address} on the way to {origin.address} {need}: set them in its address, "
+            "http://user:password@host:port"
+        )
     if response.status // 100 != _SUCCESSFUL:
         raise ProxyFailed(f"the proxy {proxy.address} refused to connect to {origin.address}: {response.status}")
     if len(head) > end:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final, Literal, Protocol, TextIO
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -28,9 +28,10 @@ _GATHER: Final = 0.05
 _LONGEST_WORD: Final = 200
 # Shorter ones would strike out half of every line and protect nobody.
 _SHORTEST_SECRET: Final = 4
+_ESCAPE: Final = re.compile(r"%[0-9A-F]{2}")
 _STRUCK: Final = "***"
-# The largest write that a Windows console takes is a little below 32 KB.
-_PIECE: Final = 16 * 1024
+# What Linux writes into a pipe in one piece, so that the lines of several workers do not mix; a Windows console takes more.
+_PIECE: Final = 4 * 1024
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +83,9 @@ def _forms(secret: str) -> Iterator[str]:
     if len(secret) < _SHORTEST_SECRET:
         return
     yield secret
-    yield quote(secret, safe="")
+    for quoted in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
+        yield quoted
+        yield _ESCAPE.sub(lambda escape: escape[0].lower(), quoted)
     yield json.dumps(secret)[1:-1]
     data = secret.encode()
     for offset in range(3):

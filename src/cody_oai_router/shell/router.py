@@ -66,8 +66,10 @@ def _workshop(settings: Settings, log: Log, *, demo: bool) -> Workshop:
 
 async def _listen(server: Server, settings: Settings) -> list[Address]:
     addresses: list[Address] = []
+    shared = settings.workers > 1
     for host in settings.hosts:
-        addresses += await server.start(host, addresses[0][1] if addresses else settings.port)
+        port = addresses[0][1] if addresses else settings.port
+        addresses += await server.start(host, port, reuse_port=shared)
     for host in settings.hosts_if_free:
         try:
             addresses += await server.start(host, addresses[0][1])

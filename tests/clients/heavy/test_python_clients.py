@@ -16,9 +16,6 @@ MODEL: Final = "gpt-4"
 KEY: Final = "any key"
 QUESTION: Final = "What is the weather in Paris?"
 
-# What other people's libraries warn of is theirs to mend.
-pytestmark = pytest.mark.filterwarnings("default")
-
 
 class City(pydantic.BaseModel):
     """What structured answers are made of here."""
