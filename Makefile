@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 STAMPS := .make
+CLIENTS := tests/clients/heavy
 
-.PHONY: help run demo test check format lint types cover requirements env-example clean
+.PHONY: help run demo test test-clients check format lint types cover requirements env-example clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -36,6 +37,19 @@ demo: $(STAMPS)/run ## start the router in front of the embedded simulator
 test: $(STAMPS)/dev ## run the tests
 	@$(BIN)/python -m pytest -n $(JOBS)
 
+$(STAMPS)/clients: requirements/clients.txt $(CLIENTS)/node/package-lock.json $(CLIENTS)/agents/package.json $(STAMPS)/dev
+	@$(PYTHON) -m venv .venv-clients
+	@.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/clients.txt
+	@.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@if command -v npm >/dev/null; then \
+		npm ci --prefix $(CLIENTS)/node --ignore-scripts --no-audit --no-fund --silent && \
+		npm install --prefix $(CLIENTS)/agents --no-package-lock --no-audit --no-fund --silent; \
+	else echo "npm is not installed: the JavaScript clients and agents are skipped."; fi
+	@touch $@
+
+test-clients: $(STAMPS)/clients ## try the router with other real clients: SDKs, libraries, agents (700 MB)
+	@.venv-clients/bin/python -m pytest -W default tests/clients/heavy
+
 check: $(STAMPS)/dev ## format, lint, types and tests: what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -64,9 +78,11 @@ requirements: $(STAMPS)/dev ## renew the pinned requirements
 		--no-annotate --no-header --upgrade -o requirements/run.txt requirements/run.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --upgrade -o requirements/dev.txt requirements/dev.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --upgrade -o requirements/clients.txt requirements/clients.in
 
 env-example: $(STAMPS)/run ## write .env.example and docs/configuration.md from the table of variables
 	$(BIN)/python -m cody_oai_router.cli.reference
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*
+	rm -rf $(VENV) .venv-clients $(CLIENTS)/*/node_modules $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*
