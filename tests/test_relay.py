@@ -103,6 +103,14 @@ def test_a_connection_that_fails(before: bytes, settled: bool) -> None:
     assert made.fail(fault) == ([] if settled else [Failed(fault)])
 
 
+@pytest.mark.parametrize(("before", "told"), [(LATE, True), (LATE[:-1], True), (LATE[:20], False), (WHOLE, False)])
+def test_an_error_that_came_whole_before_the_connection_failed_is_told(before: bytes, told: bool) -> None:
+    made = source()
+    made.feed(before)
+    fault = Fault(kind="bad_gateway", message="reset")
+    assert made.fail(fault) == [TIMED_OUT if told else Failed(fault)]
+
+
 TOO_LONG_EVENT = failed("Sourcegraph sent an event that is longer than MAX_EVENT_BYTES allows.")
 TOO_LONG_REPLY = failed("Sourcegraph's answer is longer than MAX_REPLY_BYTES allows.")
 

@@ -85,7 +85,7 @@ class Source:
 
     def fail(self, fault: Fault) -> list[Event]:
         """Takes the failure of the connection; after a finish word it takes nothing from the answer."""
-        return [] if self._is_settled() else self._fail(fault)
+        return [] if self._is_settled() else self._fail(self._last_words() or fault)
 
     def _is_settled(self) -> bool:
         return self.failed is not None or self._reader.ended
@@ -117,6 +117,13 @@ class Source:
         body = b"".join(self._whole).strip(_SPACE)
         reply = self._read_reply(body) if body else Fault(kind="bad_gateway", message=_NOTHING, code=EMPTY_ANSWER)
         return self._fail(reply) if isinstance(reply, Fault) else list(play(reply))
+
+    def _last_words(self) -> Fault | None:
+        """Gives the error that upstream had written whole before it closed without an end: a bare line (contract §3.2)."""
+        if not self._whole or not self._whole[0].startswith(b"{"):
+            return None
+        reply = self._read_reply(b"".join(self._whole).strip(_SPACE))
+        return reply if isinstance(reply, Fault) and reply.said else None
 
     def _checked(self, events: list[Event]) -> list[Event]:
         for event in events:

@@ -152,7 +152,8 @@ def test_a_user_turn_is_added_where_the_instance_asked_for_it(given: list[Turn],
         (turn("user", " ", "a", "", listed=True), turn("user", "a", listed=True), {"content:filled"}),
         (turn("assistant", " ", calls=(CALL,)), turn("assistant", "(calls a tool)", calls=(CALL,)), {"content:filled"}),
         (turn("user", " a "), turn("user", " a "), set()),
-        (turn("user", " " * 300), turn("user", " " * 300), set()),
+        (turn("user", " " * 254), turn("user", "(empty)"), {"content:filled"}),
+        (turn("user", " " * 255), turn("user", " " * 255), set()),
     ],
 )
 def test_blank_text_counts_as_empty_where_the_instance_asked_for_it(given: Turn, sent: Turn, notes: set[str]) -> None:

@@ -6,7 +6,6 @@ turns into approximate cycles. Latency and wall-clock time are noise where other
 """
 
 import argparse
-import asyncio
 import statistics
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from typing import Final
 import uvloop
 
 from bench import callgrind, machine
-from bench.load import Connection, drive, hold
+from bench.load import Held, drive
 from bench.proxies import CONNECTIONS, PROXIES, Place, Proxy, Running, proxies, running
 from bench.upstream import Upstream
 from bench.work import BIG, BURST, FOLD, JSON, OPEN, RAW_BURST, RAW_SINGLE, SINGLE, WORKS, Work
@@ -49,7 +48,6 @@ _COUNTED: Final[dict[Work, tuple[int, int]]] = {
 _WARM_ROUNDS: Final = 2
 
 _HELD: Final = (1_000, 10_000)
-_OPENING: Final = 100
 _OTHER_FILES: Final = 200
 _STARTS: Final = 7
 _LATENCY_REQUESTS: Final = 1_000
@@ -88,7 +86,6 @@ async def main() -> None:
     """Measures what the command line asks for."""
     options = _options()
     chosen, absent = _able(proxies(options.only))
-    machine.allow_open_files(2 * CONNECTIONS + _OTHER_FILES)
     clock = machine.clock_gigahertz()
     _say(f"Machine: {machine.describe()}; clock measured at {clock:.2f} GHz." if clock else machine.describe())
     for proxy, reason in absent.items():
@@ -142,20 +139,18 @@ async def cpu(bench: Bench, chosen: Sequence[Proxy], clock: float | None) -> Non
 
 
 async def memory(bench: Bench, chosen: Sequence[Proxy], clock: float | None) -> None:
-    """Takes the resident memory of a proxy, idle and with streams held open."""
+    """Takes the resident memory of a proxy, idle and with streams held open: each is two files of a proxy."""
     del clock
+    most = (machine.allow_open_files(2 * CONNECTIONS + _OTHER_FILES) - _OTHER_FILES) // 2
     rows: dict[str, dict[str, float]] = {}
     for proxy in chosen:
-        async with running(proxy, bench.place()) as run:
+        async with running(proxy, bench.place()) as run, Held(run.port, proxy.path(OPEN), OPEN) as held:
             await bench.drive(run, JSON, (20, 1))
             rows.setdefault("idle", {})[proxy.name] = machine.resident_megabytes(run.pid)
-            held: list[Connection] = []
-            for streams in _HELD:
-                await _hold(run, streams - len(held), held)
+            for streams in [min(streams, most) for streams in _HELD]:
+                await held.open(streams)
                 rows.setdefault(f"{streams:,} open streams", {})[proxy.name] = machine.resident_megabytes(run.pid)
-            for connection in held:
-                connection.close()
-            bench.upstream.streams.clear()
+        bench.upstream.streams.clear()
     _print_table("Resident memory, MB (budgets: idle ≤ 32, 1,000 streams ≤ 40)", _names(chosen), rows)
 
 
@@ -199,14 +194,6 @@ async def _spent(bench: Bench, run: Running, work: Work) -> float:
     before = machine.cpu_seconds(run.pid)
     await bench.drive(run, work, _LOADS[work])
     return (machine.cpu_seconds(run.pid) - before) / _LOADS[work][0] / work.units * 1e6
-
-
-async def _hold(run: Running, streams: int, held: list[Connection]) -> None:
-    path = run.proxy.path(OPEN)
-    while streams > 0:
-        step = min(streams, _OPENING)
-        await asyncio.gather(*(hold(run.port, path, OPEN, held) for _ in range(step)))
-        streams -= step
 
 
 def _note_latency(rows: dict[str, dict[str, float]], name: str, seconds: list[float]) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
-from typing import Final, cast
+from typing import Final, Self, cast
 
 from bench.upstream import Upstream
 from bench.work import MARK_BYTES, Work, request_body
@@ -16,6 +16,8 @@ PATIENCE: Final = 120.0
 
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _LAST_CHUNK: Final = b"0\r\n\r\n"
+# Streams that are being opened at the same time.
+_OPENING: Final = 100
 _OVERLAP: Final = len(MARK_BYTES) - 1
 
 _numbers: Final = count(1)
@@ -116,18 +118,38 @@ async def drive(
     return seconds
 
 
-async def hold(port: int, path: str, work: Work, connections: list[Connection]) -> None:
-    """Opens a stream, waits for its first event and leaves it open; the connection is the caller's to close."""
-    connection = await connect(port)
-    connections.append(connection)
-    begun = asyncio.Event()
-    request = _request(path, work, next(_numbers))
-    answer = connection.ask(request, begun.set)
-    waiting = asyncio.ensure_future(begun.wait())
-    await asyncio.wait((answer, waiting), return_when=asyncio.FIRST_COMPLETED)
-    if not begun.is_set():
-        waiting.cancel()
-        answer.result()
+class Held:
+    """Streams that are open: each has shown its first event and waits for the second. Closed at the end of the block."""
+
+    def __init__(self, port: int, path: str, work: Work) -> None:
+        self._port = port
+        self._path = path
+        self._work = work
+        self._connections: list[Connection] = []
+
+    async def __aenter__(self) -> Self:
+        """Begins with none."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Closes all."""
+        for connection in self._connections:
+            connection.close()
+
+    async def open(self, streams: int) -> None:
+        """Opens further ones until there are so many, some at a time."""
+        while len(self._connections) < streams:
+            some = min(_OPENING, streams - len(self._connections))
+            await asyncio.gather(*(self._open() for _ in range(some)))
+
+    async def _open(self) -> None:
+        connection = await connect(self._port)
+        self._connections.append(connection)
+        begun = asyncio.get_running_loop().create_future()
+        answer = connection.ask(_request(self._path, self._work, next(_numbers)), lambda: begun.set_result(None))
+        await asyncio.wait((answer, begun), return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            answer.result()
 
 
 async def _work_off(

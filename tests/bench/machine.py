@@ -1,10 +1,12 @@
 """What Linux says about processes and the machine: CPU time, memory, files, and the clock that turns time into cycles."""
 
+import contextlib
 import ctypes
 import mmap
 import platform
 import resource
 import sys
+import sysconfig
 import time
 from pathlib import Path
 from typing import Final
@@ -46,16 +48,14 @@ def resident_megabytes(pid: int) -> float:
     return kilobytes / 1024
 
 
-def allow_open_files(wanted: int) -> bool:
-    """Raises the limit of open files, for this process and those that it starts; tells whether that was allowed."""
+def allow_open_files(wanted: int) -> int:
+    """Raises the limit of open files, for this process and those that it starts, as far as the system lets it; gives it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= wanted:
-        return True
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
-    except (OSError, ValueError):
-        return False
-    return True
+    for limits in ((wanted, max(hard, wanted)), (min(wanted, hard), hard)):
+        if soft < limits[0]:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def clock_gigahertz() -> float | None:
@@ -72,11 +72,13 @@ def clock_gigahertz() -> float | None:
 
 
 def describe() -> str:
-    """Names the processor, its cores, the system and the Python."""
+    """Names the processor, its cores, the system, and the Python with how it was built, which is worth some ten percent."""
     info = (_PROC / "cpuinfo").read_text()
     model = info.partition("model name")[2].partition(":")[2].partition("\n")[0].strip() or platform.machine()
     cores = info.count("\nprocessor") + info.startswith("processor")
-    return f"{model}, {cores} cores; {platform.system()} {platform.release()}; CPython {sys.version.split()[0]}"
+    optimized = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
+    python = f"CPython {sys.version.split()[0]} {'with' if optimized else 'without'} --enable-optimizations"
+    return f"{model}, {cores} cores; {platform.system()} {platform.release()}; {python}"
 
 
 def _timed(chain: "ctypes._CFunctionType") -> float:

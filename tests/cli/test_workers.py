@@ -53,20 +53,25 @@ async def gone(pid: int) -> None:
 @LINUX
 def test_they_listen_together_and_speak_once(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with simulated() as (_, port), process(tmp_path, *TWO, environment=account(port)) as running:
-            assert len(workers_of(running)) == 2
-            assert listeners(running.port) == 2
-            for _ in range(20):
-                assert (await get(running, "/v1/models")).status == 200
-            running.process.terminate()
-            assert await running.ended() == 0
-            lines = running.stdout.decode().splitlines()
-            assert sum(line.startswith("Cody OAI Router ") for line in lines) == 1
-            assert sum(line.startswith("Try it: ") for line in lines) == 1
-            assert sum(" GET /v1/models 200 " in line for line in lines) == 20
-            assert lines.count("Stopping; running answers get 10 s. Once more stops at once.") == 1
-            assert bytes(running.stderr) == b""
-            assert listeners(running.port) == 0
+        async with simulated() as (_, port):
+            strict = account(port, PYTHONWARNINGS="error")
+            async with process(tmp_path, *TWO, environment=strict) as running:
+                await together(running)
+
+    async def together(running: Process) -> None:
+        assert len(workers_of(running)) == 2
+        assert listeners(running.port) == 2
+        for _ in range(20):
+            assert (await get(running, "/v1/models")).status == 200
+        running.process.terminate()
+        assert await running.ended() == 0
+        lines = running.stdout.decode().splitlines()
+        assert sum(line.startswith("Cody OAI Router ") for line in lines) == 1
+        assert sum(line.startswith("Try it: ") for line in lines) == 1
+        assert sum(" GET /v1/models 200 " in line for line in lines) == 20
+        assert lines.count("Stopping; running answers get 10 s. Once more stops at once.") == 1
+        assert bytes(running.stderr) == b""
+        assert listeners(running.port) == 0
 
     run(scenario())
 

@@ -23,6 +23,7 @@ from end_to_end.harness import (
 # What upstream does; status, type and code that the client gets; words of the message.
 Row = tuple[Fault, int, str, str | None, str]
 
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 TABLE: dict[str, Row] = {
     "400-text": (faults.status(400, "bad"), 400, "invalid_request_error", None, "Sourcegraph says: bad"),
     "400-json": (faults.problem(400, "bad"), 400, "invalid_request_error", None, "Sourcegraph says: bad"),
@@ -58,6 +59,14 @@ TABLE: dict[str, Row] = {
     ),
     "html-200": (faults.html(200, faults.SIGN_IN), 502, "server_error", "bad_gateway", '("Sign in")'),
     "line-in-200": (faults.error_first(), 504, "server_error", "timeout", "context deadline exceeded"),
+    "line-in-200-then-close": (
+        faults.raw(STREAM_HEAD + faults.chunk(faults.DEADLINE_LINE)),
+        504, "server_error", "timeout", "context deadline exceeded",
+    ),
+    "half-a-line-in-200-then-close": (
+        faults.raw(STREAM_HEAD + faults.chunk(faults.DEADLINE_LINE[:30])),
+        502, "server_error", "bad_gateway", "closed the connection in the middle of its answer",
+    ),
     "json-in-200": (
         faults.status(200, '{"message":"no credits","type":"x"}', faults.JSON),
         502, "server_error", "bad_gateway", "no credits",

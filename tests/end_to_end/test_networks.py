@@ -90,7 +90,7 @@ def test_a_certificate_that_is_refused_is_explained_to_the_client(issuer: Issuer
     run(scenario())
 
 
-def test_a_gateway_that_demands_a_certificate_says_so(issuer: Issuer, local: Path) -> None:
+def test_without_the_client_certificate_that_is_demanded_nothing_arrives(issuer: Issuer, local: Path) -> None:
     async def scenario() -> None:
         async with simulated() as (_, port), gateway(local, port, demands=issuer.certificate) as seen:
             variables = {

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from end_to_end.harness import account, ask, chat, connected, get, process, request, run, simulated
+from cody_oai_router.simulator import DEMO_TOKEN
+from end_to_end.harness import account, ask, chat, chats, connected, get, process, request, run, simulated
 
 posix_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send to a process")
 
@@ -160,6 +161,19 @@ def test_a_dot_env_that_is_utf_16_is_one_clear_line(tmp_path: Path) -> None:
             assert await running.ended() == 2
             (line,) = running.stderr.decode().splitlines()
             assert "UTF-16" in line
+
+    run(scenario())
+
+
+def test_the_token_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{DEMO_TOKEN}\n")
+
+    async def scenario() -> None:
+        async with simulated() as (simulator, port):
+            variables = {"SOURCEGRAPH_API_TOKEN": "", "SOURCEGRAPH_API_TOKEN_FILE": str(tmp_path / "token")}
+            async with process(tmp_path, environment=account(port) | variables) as running:
+                assert (await ask(running)).status == 200
+            assert chats(simulator)[0].header("Authorization") == f"token {DEMO_TOKEN}"
 
     run(scenario())
 

@@ -128,6 +128,22 @@ def test_the_headers_of_src_travel_and_the_total_time_is_announced() -> None:
     run(scenario())
 
 
+def test_the_variables_of_src_work_as_a_pair() -> None:
+    async def scenario() -> None:
+        async with simulated(token="sgp_of_src") as (simulator, port):
+            variables = {
+                "SOURCEGRAPH_BASE_URL": "",
+                "SOURCEGRAPH_API_TOKEN": "",
+                "SRC_ENDPOINT": f"http://127.0.0.1:{port}/",
+                "SRC_ACCESS_TOKEN": "sgp_of_src",
+            }
+            async with router(port, variables) as running:
+                assert (await ask(running)).status == 200
+            assert chats(simulator)[0].header("Authorization") == "token sgp_of_src"
+
+    run(scenario())
+
+
 def test_a_path_of_the_base_url_is_a_prefix() -> None:
     async def scenario() -> None:
         async with simulated() as (simulator, port):

@@ -8,7 +8,7 @@ import sys
 import threading
 from datetime import datetime
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -37,6 +37,7 @@ class Console:
 
     def __init__(self, most: int = 1_000_000) -> None:
         self.written = b""
+        self.pieces: list[bytes] = []
         self.error: OSError | ValueError | None = None
         self.entered = threading.Event()
         self.moving = threading.Event()
@@ -50,6 +51,7 @@ class Console:
             raise self.error
         taken = data[: self._most]
         self.written += taken
+        self.pieces.append(taken)
         return len(taken)
 
 
@@ -157,6 +159,9 @@ CANARY = 'c@n"ary/0123+4567\\89'
     [
         CANARY,
         quote(CANARY, safe=""),
+        quote(CANARY),
+        quote_plus(CANARY),
+        quote(CANARY, safe="").replace("%2F", "%2f").replace("%2B", "%2b").replace("%5C", "%5c"),
         json.dumps(CANARY),
         *(base64.b64encode(b"x" * offset + CANARY.encode() + b"yz").decode() for offset in range(4)),
         *(base64.urlsafe_b64encode(b"x" * offset + CANARY.encode()).decode() for offset in range(4)),
@@ -228,6 +233,17 @@ def test_an_output_that_takes_little_at_a_time_gets_everything() -> None:
         log.say(f"line {number} \u20ac")
     log.close(wait=20)
     assert console.written.decode().splitlines() == [f"line {number} \u20ac" for number in range(5000)]
+
+
+def test_lines_leave_in_pieces_that_a_pipe_takes_whole() -> None:
+    """Several processes may write into the same pipe: what is longer than its PIPE_BUF can be mixed with theirs."""
+    console = Console()
+    log = Log(console)
+    for number in range(500):
+        log.say(f"line {number} {'x' * 90}")
+    log.close(wait=20)
+    assert len(console.written.splitlines()) == 500
+    assert all(len(piece) <= 4096 and piece.endswith(b"\n") for piece in console.pieces)
 
 
 def test_many_threads_lose_nothing() -> None:

@@ -85,7 +85,18 @@ class _Crew:
         self._code = 0
 
     def run(self) -> int:
-        """Start the workers, and watch them until the last one is gone."""
+        """Start the workers, watch them until the last one is gone, and return the exit code."""
+        try:
+            self._watch()
+        finally:
+            signal.set_wakeup_fd(-1)
+            for opened in (*self._held, self._selector, self._signals, self._wake):
+                opened.close()
+            if self._log:
+                self._log.close()
+        return self._code
+
+    def _watch(self) -> None:
         self._wake.setblocking(False)  # noqa: FBT003 - the socket module's own signature
         signal.set_wakeup_fd(self._wake.fileno())
         for number in _SIGNALS:
@@ -101,9 +112,6 @@ class _Crew:
                         self._stop()
                 else:
                     self._hear(self._workers[key.fileobj])  # type: ignore[index] # only these two are registered
-        if self._log:
-            self._log.close()
-        return self._code
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()

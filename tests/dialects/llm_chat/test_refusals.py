@@ -58,6 +58,7 @@ def read(status: int, body: str = "", **headers: str) -> Fault:
         (504, "", "timed_out", 504),
         (599, "", "bad_gateway", 502),
         (204, "", "bad_gateway", 502),
+        (300, "", "bad_gateway", 502),
         (302, "", "bad_gateway", 502),
     ],
 )
@@ -196,6 +197,7 @@ PAGE = "A web page%s came instead of an answer (HTTP %d): a sign-in page or a pr
     [
         (403, "<!DOCTYPE html><html><head><title> Attention! </title>", "forbidden", PAGE % (' ("Attention!")', 403)),
         (502, "\n  <HTML><body>Bad", "bad_gateway", PAGE % ("", 502)),
+        (400, "<html>", "bad_request", PAGE % ("", 400)),
         (530, "<html>", "bad_gateway", PAGE % ("", 530)),
         (429, '<html lang="en"><title class="x">Slow</title>', "rate_limited", PAGE % (' ("Slow")', 429)),
     ],
@@ -234,6 +236,8 @@ def test_a_web_page_inside_a_200() -> None:
         ("inf", None),
         ("1e300", None),
         ("99999999", None),
+        ("2764800", 32 * 86400),
+        ("2764801", None),
         ("1714174980000", None),
         ("Fri, 26 Foo 2024 23:43:54 GMT", None),
         ("Fri, 26 Apr 9999 23:43:54 GMT", None),
@@ -286,6 +290,17 @@ def test_errors_inside_a_200(data: bytes, kind: Kind, said: str | None) -> None:
     fault = fault_of_text(data)
     assert fault.kind == kind
     assert said is None or fault.said == said
+
+
+@pytest.mark.parametrize("name", ["x-request-id", "u2f-challenge", "acme-u2f-challenge"])
+def test_other_headers_are_no_challenge(name: str) -> None:
+    assert read_fault(400, {name: "true"}, b"no", NOW).said == "no"
+
+
+def test_a_redirect_is_never_followed_whatever_its_number() -> None:
+    assert [read(status).message.partition(",")[0] for status in (300, 301, 308, 399)] == [
+        "Sourcegraph answered with a redirect"
+    ] * 4
 
 
 def test_nothing_at_all_is_worth_one_more_try() -> None:
