@@ -110,7 +110,7 @@ USUAL = '"max_tokens":4000,"stream":true'
 )
 def test_messages(given: str, sent: str, notes: str) -> None:
     found = made(request(messages=given, fields='"stream":true'))
-    assert found.body.decode() == body(messages=sent)
+    assert b"".join(found.body).decode() == body(messages=sent)
     assert ", ".join(found.adapted) == notes
 
 
@@ -159,7 +159,7 @@ def test_messages(given: str, sent: str, notes: str) -> None:
 )
 def test_fields(given: str, sent: str, notes: str) -> None:
     found = made(request(fields=f'"stream":true{"," if given else ""}{given}'))
-    assert found.body.decode() == body(sent)
+    assert b"".join(found.body).decode() == body(sent)
     assert ", ".join(found.adapted) == notes
 
 
@@ -180,7 +180,7 @@ def test_a_limit_is_always_sent(
 ) -> None:
     limit = "" if client is None else f'"max_tokens":{client}'
     found = made(request(limit, model=name), *lessons)
-    assert json.loads(found.body)["max_tokens"] == tokens
+    assert json.loads(b"".join(found.body))["max_tokens"] == tokens
     assert [note for note in found.adapted if note.startswith("max_tokens")] == notes
 
 
@@ -198,7 +198,7 @@ def test_a_limit_is_always_sent(
 )
 def test_the_model_that_is_asked(model: str, known: dict[str, Any], ref: str, note: str | None) -> None:
     found = made(request(model=model), **known)
-    assert (found.ref, json.loads(found.body)["model"]) == (ref, ref)
+    assert (found.ref, json.loads(b"".join(found.body))["model"]) == (ref, ref)
     assert [word for word in found.adapted if word.startswith("model:")] == ([note] if note else [])
 
 
@@ -279,7 +279,7 @@ def test_how_it_is_asked(
 ) -> None:
     found = made(request(fields), *lessons, **known)
     assert (found.stream, found.slow) == (streams, not streams)
-    assert json.loads(found.body).get("stream", False) == streams
+    assert json.loads(b"".join(found.body)).get("stream", False) == streams
     assert [word for word in found.adapted if word.startswith("stream:")] == ([note] if note else [])
 
 
@@ -293,7 +293,7 @@ def test_a_model_that_thinks_may_take_its_time(ref: str, slow: bool) -> None:
 
 def test_lessons_reach_the_messages() -> None:
     found = made(request('"stream":true', messages=f"{HI},{HI}"), "merge")
-    assert found.body.decode() == body(messages='{"role":"user","content":"hi\\n\\nhi"}')
+    assert b"".join(found.body).decode() == body(messages='{"role":"user","content":"hi\\n\\nhi"}')
     assert found.lessons == {"merge"}
     assert found.adapted == ("messages:merged",)
 

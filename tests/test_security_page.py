@@ -27,4 +27,4 @@ def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = {re.split(r"[ <>=;\[]", line)[0] for line in project["dependencies"]}
     explained = set(re.findall(r"^\| `([\w-]+)` \|", PAGE.partition("## Dependencies")[2], re.MULTILINE))
-    assert explained == needed | {"truststore"}
+    assert explained == needed

@@ -88,7 +88,7 @@ def by_name(case: Path) -> str:
 @pytest.mark.parametrize("case", CASES, ids=by_name)
 def test_an_exchange(case: Path) -> None:
     asked = exchange(case)
-    assert asked.plan.body + b"\n" == (case / "sent.json").read_bytes()
+    assert b"".join(asked.plan.body) + b"\n" == (case / "sent.json").read_bytes()
     assert set(asked.plan.adapted) <= set(NOTES)
     for pieces in ([upstream(case)], [bytes([byte]) for byte in upstream(case)]):
         assert streamed(case, pieces) == (case / "answer.sse").read_bytes()

@@ -130,7 +130,7 @@ class ListedModel(msgspec.Struct, frozen=True):
 class Collector:
     """Folds the events of an answer into a `Reply`, as they come."""
 
-    __slots__ = ("_adapted", "_arguments", "_calls", "_fault", "_reasoning", "_stop", "_text", "_usage")
+    __slots__ = ("_adapted", "_arguments", "_calls", "_fault", "_reasoning", "_stop", "_text", "usage")
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -138,7 +138,7 @@ class Collector:
         self._calls: list[CallStart] = []
         self._arguments: list[list[str]] = []
         self._stop: StopReason | None = None
-        self._usage: Usage | None = None
+        self.usage: Usage | None = None
         self._adapted: list[str] = []
         self._fault: Fault | None = None
 
@@ -158,7 +158,7 @@ class Collector:
                 case Stop():
                     self._stop = event.reason
                 case Usage():
-                    self._usage = event
+                    self.usage = event
                 case Adapted():
                     self._adapted.append(event.note)
                 case Failed():
@@ -178,7 +178,7 @@ class Collector:
             reasoning="".join(self._reasoning),
             calls=tuple(ToolCall(start.id, start.name, "".join(pieces)) for start, pieces in calls),
             stop=self._stop,
-            usage=self._usage,
+            usage=self.usage,
             adapted=tuple(self._adapted),
         )
 

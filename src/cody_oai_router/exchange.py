@@ -39,12 +39,12 @@ class Budgets(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One request to upstream.
 
-    `stream` tells how it is asked for, whatever the client wants. `slow` tells that the first byte may take long: the
-    model thinks first, or the whole answer comes at once. `adapted` is what the client is told.
+    `body` is buffers that follow each other. `stream` tells how it is asked for, whatever the client wants. `slow` tells that
+    the first byte may take long: the model thinks first, or the whole answer comes at once. `adapted` is what the client is told.
     """
 
     ref: str
-    body: bytes
+    body: list[bytes]
     stream: bool
     slow: bool
     lessons: frozenset[Lesson]

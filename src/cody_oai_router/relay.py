@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from cody_oai_router.conversation import Reply, play
-from cody_oai_router.events import Event, Failed
+from cody_oai_router.events import Event, Failed, Usage
 from cody_oai_router.faults import EMPTY_ANSWER, Fault
 from cody_oai_router.sse import Frame, Splitter
 
@@ -34,6 +34,8 @@ class Reader(Protocol):
 
 class Writer(Protocol):
     """What a dialect gives to write a stream with."""
+
+    usage: Usage | None
 
     def write(self, events: Iterable[Event]) -> bytes:
         """Writes a batch of events."""
@@ -126,9 +128,11 @@ class Source:
         return reply if isinstance(reply, Fault) and reply.said else None
 
     def _checked(self, events: list[Event]) -> list[Event]:
-        for event in events:
-            if isinstance(event, Failed):
-                self.failed = event.fault
+        """Notes a failure, which a reader gives as its last event."""
+        if events:
+            last = events[-1]
+            if isinstance(last, Failed):
+                self.failed = last.fault
         return events
 
     def _fail(self, fault: Fault) -> list[Event]:

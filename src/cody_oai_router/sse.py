@@ -7,7 +7,9 @@ its own with `stray` set, because Sourcegraph's LLM API reports a failure in mid
 §3.2).
 """
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 # An event of a chat stream is some hundred bytes; a tool call whose arguments are a whole file can be some hundred
 # kilobytes.
@@ -16,7 +18,7 @@ MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """One event: its name (empty where none was given), its data lines joined by newlines; or one stray line."""
 
     event: bytes
@@ -31,7 +33,18 @@ class Splitter:
     one event together (each counted with its line end).
     """
 
-    __slots__ = ("_after_cr", "_data", "_event", "_held", "_limit", "_pieces", "_size", "_started", "overflowed")
+    __slots__ = (
+        "_after_cr",
+        "_clean",
+        "_data",
+        "_event",
+        "_held",
+        "_limit",
+        "_pieces",
+        "_size",
+        "_started",
+        "overflowed",
+    )
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         self._limit = limit
@@ -42,16 +55,20 @@ class Splitter:
         self._size = 0
         self._after_cr = False
         self._started = False
+        self._clean = True  # nothing is held: the next byte begins an event
         self.overflowed = False
 
     def feed(self, data: bytes) -> list[Frame]:
         """Takes the next bytes and gives the frames that they complete."""
         if self.overflowed or not data:
             return []
-        if not self._pieces and not self._data and not self._event and not self._after_cr and _is_whole(data):
-            self._started = True
-            return self._whole_frames(data)
-        return self._feed_lines(data)
+        if self._clean and data.endswith(b"\n\n") and b"\r" not in data and len(data) <= self._limit:
+            self._started = self._started or not data.startswith(_BOM)
+            if self._started:
+                return self._whole_frames(data)
+        frames = self._feed_lines(data)
+        self._clean = not (self._pieces or self._data or self._event or self._after_cr)
+        return frames
 
     def finish(self) -> list[Frame]:
         """Gives what the end of the stream left over: an unfinished line or event, for the dialect to judge."""
@@ -64,11 +81,12 @@ class Splitter:
         return frames
 
     def _whole_frames(self, data: bytes) -> list[Frame]:
+        if data.startswith(b"data: ") and data.count(b"\n") == 2:  # noqa: PLR2004 - the two that end it: one event
+            return [Frame(b"", data[6:-2])]
         frames: list[Frame] = []
         for block in data[:-2].split(b"\n\n"):
-            if block.startswith(b"data: ") and b"\n" not in block and len(block) <= self._limit:
-                if not self.overflowed:
-                    frames.append(Frame(b"", block[6:]))
+            if block.startswith(b"data: ") and b"\n" not in block:
+                frames.append(Frame(b"", block[6:]))
             else:
                 for line in block.split(b"\n"):
                     self._line(line, frames)
@@ -144,10 +162,6 @@ class Splitter:
             self._data.clear()
         self._size = 0
         self._event = b""
-
-
-def _is_whole(data: bytes) -> bool:
-    return data.endswith(b"\n\n") and b"\r" not in data and not data.startswith(_BOM)
 
 
 def write_data(payload: bytes) -> bytes:

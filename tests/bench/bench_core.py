@@ -41,7 +41,10 @@ _REQUEST_HEAD: Final = (
     b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nUser-Agent: bench\r\nAccept: */*\r\n"
     b"Authorization: Bearer none\r\nContent-Type: application/json\r\nContent-Length: 2048\r\n\r\n"
 )
-_RESPONSE_HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1024\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
+_RESPONSE_HEAD: Final = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1024\r\n"
+    b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
+)
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ def _filled(turn: Turn, notes: set[str], *, blank: bool) -> Turn:
     parts = turn.parts
     if blank:
         parts = tuple(part for part in parts if not _is_blank(part))
-    if any(not _is_empty(part) for part in parts):
+    if not all(map(_is_empty, parts)):
         if len(parts) == len(turn.parts):
             return turn
         notes.add("content:filled")

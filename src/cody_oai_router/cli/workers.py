@@ -90,7 +90,8 @@ class _Crew:
             self._watch()
         finally:
             signal.set_wakeup_fd(-1)
-            for opened in (*self._held, self._selector, self._signals, self._wake):
+            self._selector.close()
+            for opened in (*self._held, self._signals, self._wake):
                 opened.close()
             if self._log:
                 self._log.close()

@@ -75,7 +75,7 @@ class ServerExchange:
         bodiless = has_no_body(status)
         head = self._head(status, headers, b"" if bodiless else b"Content-Length: %d\r\n" % len(body))
         self.started = True
-        self._send(head, b"" if self._silent or bodiless else body)
+        self._send(head, b"" if self._silent or bodiless else body, b"")
         self._end()
 
     def start(self, status: int, headers: Headers) -> None:
@@ -92,8 +92,9 @@ class ServerExchange:
 
     def flush(self) -> None:
         """Send the head now, with nothing after it yet."""
-        if self._corked and not self.gone:
-            self._transport.write(self._uncork())
+        if self._corked and not self.ended:
+            head, self._corked = self._corked, b""
+            self._send(head, b"", b"")
 
     def write(self, data: bytes) -> None:
         """Send a piece of the answer, as one chunk."""
@@ -153,24 +154,21 @@ class ServerExchange:
             raise RuntimeError("the answer has not begun: call start first")
         if self._silent:
             data = end = b""
+        before, self._corked = self._corked, b""
         if data and self._chunked:
-            self._send(self._uncork() + b"%x\r\n" % len(data), data, b"\r\n" + end)
-        else:
-            self._send(self._uncork(), data, end)
+            before = b"%b%x\r\n" % (before, len(data))
+            end = b"\r\n" + end
+        self._send(before, data, end)
 
-    def _send(self, *parts: bytes | bytearray) -> None:
+    def _send(self, before: bytes, data: bytes | bytearray, after: bytes) -> None:
         if self._transport.is_closing():
             return
-        if sum(map(len, parts)) < _COPY_BELOW:
-            joined = b"".join(parts)
+        if len(data) < _COPY_BELOW:
+            joined = before + data + after
             if joined:
                 self._transport.write(joined)
         else:
-            self._transport.writelines([part for part in parts if part])
-
-    def _uncork(self) -> bytes:
-        head, self._corked = self._corked, b""
-        return head
+            self._transport.writelines([part for part in (before, data, after) if part])
 
     def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
         more = self._connection.date_line() + framing

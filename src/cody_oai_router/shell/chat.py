@@ -5,13 +5,13 @@ The coroutine here thinks; the bytes of a streamed answer go from socket to sock
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from cody_oai_router import exchange as exchanges
 from cody_oai_router.catalogue import Resolved
 from cody_oai_router.conversation import Collector, Prompt, Reply, Stamp
 from cody_oai_router.dialects import llm_chat, openai_chat
-from cody_oai_router.events import Event, Usage
+from cody_oai_router.events import Usage
 from cody_oai_router.exchange import Again, Plan
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import ClientError, Clocks, Incoming, Outgoing, Request, Response, ServerExchange
@@ -45,20 +45,6 @@ class Record:
         self.failure = ""
         self.first_byte: float | None = None
         self.usage: Usage | None = None
-
-
-class _Noticing:
-    """Passes events on and keeps the usage for the log."""
-
-    def __init__(self, outlet: Outlet, record: Record) -> None:
-        self._outlet = outlet
-        self._record = record
-
-    def feed(self, events: Iterable[Event]) -> None:
-        for event in events:
-            if isinstance(event, Usage):
-                self._record.usage = event
-        self._outlet.feed(events)
 
 
 class Chat:
@@ -161,7 +147,7 @@ class Chat:
             llm_chat.Reader(), llm_chat.read_reply, event_limit=limits.event_bytes, reply_limit=limits.reply_bytes
         )
         bounded = None if self._stream is not None else limits.reply_bytes
-        reception = Reception(incoming, source, _Noticing(outlet, self.record), size_limit=bounded)
+        reception = Reception(incoming, source, outlet, size_limit=bounded)
         if self._stream is not None:
             self._exchange.on_pause = incoming.pause
             self._exchange.on_resume = incoming.resume
@@ -172,6 +158,7 @@ class Chat:
             return await reception.outcome
         finally:
             self._exchange.on_pause = self._exchange.on_resume = None
+            self.record.usage = outlet.usage
             if reception.first_byte:
                 self.record.first_byte = reception.first_byte - self._request.received
             if not reception.outcome.done() or reception.outcome.cancelled():

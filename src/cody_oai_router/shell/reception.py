@@ -1,10 +1,9 @@
 """Receives one answer from upstream and hands its events on, without a coroutine between the two sockets."""
 
 import asyncio
-from collections.abc import Iterable
 from typing import Protocol
 
-from cody_oai_router.events import Event
+from cody_oai_router.events import Event, Usage
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import Incoming
 from cody_oai_router.relay import Source
@@ -14,8 +13,13 @@ from cody_oai_router.shell.failures import fault_of
 class Outlet(Protocol):
     """Where the events of an answer go: to a client as they come, or into a whole reply."""
 
-    def feed(self, events: Iterable[Event]) -> None:
-        """Takes the next events; the last one may be a `Failed`."""
+    @property
+    def usage(self) -> Usage | None:
+        """What upstream has said of the tokens so far."""
+        ...
+
+    def feed(self, events: list[Event]) -> None:
+        """Takes the next events, at least one; the last one may be a `Failed`."""
         ...
 
 

@@ -1,8 +1,8 @@
 """The client's side of a streamed answer: the head and when it leaves, heartbeats, and an end that tells the truth."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from cody_oai_router.events import Event, Failed
+from cody_oai_router.events import Event, Failed, Usage
 from cody_oai_router.http1 import ServerExchange
 from cody_oai_router.relay import Writer
 from cody_oai_router.sse import write_comment, write_data
@@ -38,9 +38,14 @@ class Stream:
         self._now = now
         self.begun = False
 
-    def feed(self, events: Iterable[Event]) -> None:
+    @property
+    def usage(self) -> Usage | None:
+        """What upstream has said of the tokens so far."""
+        return self._writer.usage
+
+    def feed(self, events: list[Event]) -> None:
         """Writes events as they come, in one write; a failure is left to `fail`, which knows whether anything is out."""
-        data = self._writer.write([event for event in events if not isinstance(event, Failed)])
+        data = self._writer.write(events[:-1] if isinstance(events[-1], Failed) else events)
         if not data:
             return
         self.begun = True

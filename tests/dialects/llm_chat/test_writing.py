@@ -22,7 +22,7 @@ WIRE_HI = '{"role":"user","content":"hi"}'
 
 def written(*turns: Turn, stream: bool = False, **fields: Any) -> str:
     prompt = Prompt(model="client's name", turns=turns or (HI,), **fields)
-    return write_prompt(prompt, "p::v::m", max_tokens=9, stream=stream).decode()
+    return b"".join(write_prompt(prompt, "p::v::m", max_tokens=9, stream=stream)).decode()
 
 
 def body(rest: str = "", messages: str = WIRE_HI) -> str:

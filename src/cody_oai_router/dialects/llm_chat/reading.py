@@ -111,8 +111,9 @@ class Reader:
         """Reads the next frames; after a `Failed` nothing more comes."""
         events: list[Event] = []
         for frame in frames:
-            if not self._failed:
-                self._frame(frame, events)
+            if self._failed:
+                break
+            self._frame(frame, events)
         return events
 
     def finish(self) -> list[Event]:
@@ -150,11 +151,11 @@ class Reader:
         if chunk.error is not None or (chunk.message is not None and not chunk.choices):
             self._error(data, events)
             return
-        for choice in (chunk.choices or ())[:1]:
-            if choice.message is not None:
-                self._said(_numbered(choice.message), events)
-            elif choice.delta is not None:
-                self._said(choice.delta, events)
+        if chunk.choices:
+            choice = chunk.choices[0]
+            said = choice.delta if choice.message is None else _numbered(choice.message)
+            if said is not None:
+                self._said(said, events)
             if choice.finish_reason and not self._failed:
                 self._stop(choice.finish_reason, events)
         if chunk.usage is not None and not self._failed:
@@ -165,7 +166,11 @@ class Reader:
             events.append(Reasoning(said.reasoning_content))
         if said.content:
             events.append(Text(said.content))
-        for call in said.tool_calls or ():
+        if said.tool_calls:
+            self._called(said.tool_calls, events)
+
+    def _called(self, calls: list[_Call], events: list[Event]) -> None:
+        for call in calls:
             function = call.function or _Function()
             events += self._calls.take(call.index or 0, call.id or "", function.name or "", function.arguments or "")
             if self._calls.overflowed:

@@ -4,54 +4,70 @@ By the time a prompt comes here its roles are `user` and `assistant` and no cont
 JSON strings that the client wrote. Fields: contract §2.2; `max_tokens` is always sent, because the server's default was 16.
 """
 
-from collections.abc import Iterable
+from typing import Final, cast, get_args
 
 import msgspec
 
-from cody_oai_router.conversation import Part, Prompt, TextPart, Tool, ToolCall, Turn
+from cody_oai_router.conversation import Prompt, Role, TextPart, Tool, ToolCall, Turn
+
+# A text up to this size is cheaper copied; a longer one goes to the socket from where it stands.
+_COPIED_BELOW: Final = 4 * 1024
 
 _encode = msgspec.json.Encoder().encode
+_ROLES: Final = {role: b'{"role":"%b","content":' % role.encode() for role in get_args(Role)}
 
 
-def write_prompt(prompt: Prompt, ref: str, *, max_tokens: int, stream: bool) -> bytes:
-    """Writes the body of the request; `ref` is the model's full reference."""
-    fields = [b'{"model":' + _encode(ref), b'"messages":[' + b",".join(map(_turn, prompt.turns)) + b"]"]
-    fields.append(b'"max_tokens":%d' % max_tokens)
+def write_prompt(prompt: Prompt, ref: str, *, max_tokens: int, stream: bool) -> list[bytes]:
+    """Writes the body of the request, as buffers that follow each other; `ref` is the model's full reference."""
+    pieces: list[bytes] = [b'{"model":', _encode(ref), b',"messages":']
+    opening = b"["
+    for turn in prompt.turns:
+        pieces.append(opening)
+        _turn(turn, pieces)
+        opening = b","
+    pieces.append(b'],"max_tokens":%d' % max_tokens)
     if stream:
-        fields.append(b'"stream":true')
-    if prompt.temperature is not None:
-        fields.append(b'"temperature":' + _number(prompt.temperature))
-    if prompt.top_p is not None:
-        fields.append(b'"top_p":' + _number(prompt.top_p))
-    if prompt.stop:
-        fields.append(b'"stop":' + _encode(prompt.stop))
+        pieces.append(b',"stream":true')
+    _options(prompt, pieces)
     if prompt.tools:
-        fields.append(b'"tools":[' + b",".join(map(_tool, prompt.tools)) + b"]")
-    return b",".join(fields) + b"}"
+        pieces += (b',"tools":[', b",".join(map(_tool, prompt.tools)), b"]")
+    pieces.append(b"}")
+    return pieces
+
+
+def _options(prompt: Prompt, pieces: list[bytes]) -> None:
+    if prompt.temperature is not None:
+        pieces += (b',"temperature":', _number(prompt.temperature))
+    if prompt.top_p is not None:
+        pieces += (b',"top_p":', _number(prompt.top_p))
+    if prompt.stop:
+        pieces += (b',"stop":', _encode(prompt.stop))
 
 
 def _number(value: float) -> bytes:
     return _encode(int(value) if value.is_integer() else value)
 
 
-def _turn(turn: Turn) -> bytes:
-    fields = [b'{"role":' + _encode(turn.role), b'"content":' + _content(turn)]
-    if turn.name is not None:
-        fields.append(b'"name":' + _encode(turn.name))
-    if turn.calls:
-        fields.append(b'"tool_calls":' + _encode([_call(call) for call in turn.calls]))
-    return b",".join(fields) + b"}"
-
-
-def _content(turn: Turn) -> bytes:
-    texts = list(_texts(turn.parts))
+def _turn(turn: Turn, pieces: list[bytes]) -> None:
+    pieces.append(_ROLES[turn.role])
+    texts = [part.text for part in turn.parts if isinstance(part, TextPart)]
     if not turn.listed and len(texts) == 1:
-        return texts[0]
-    return b"[" + b",".join(b'{"type":"text","text":' + text + b"}" for text in texts) + b"]"
+        pieces.append(_bytes(texts[0]))
+    else:
+        pieces.append(b"[")
+        for number, text in enumerate(texts):
+            pieces += (b',{"type":"text","text":' if number else b'{"type":"text","text":', _bytes(text), b"}")
+        pieces.append(b"]")
+    if turn.name is not None:
+        pieces += (b',"name":', _encode(turn.name))
+    if turn.calls:
+        pieces += (b',"tool_calls":', _encode([_call(call) for call in turn.calls]))
+    pieces.append(b"}")
 
 
-def _texts(parts: Iterable[Part]) -> Iterable[bytes]:
-    return (bytes(part.text) for part in parts if isinstance(part, TextPart))
+def _bytes(text: msgspec.Raw) -> bytes:
+    """Gives a JSON string as bytes; a long one as a view of where it stands, so that a megabyte is not copied here."""
+    return bytes(text) if len(text) <= _COPIED_BELOW else cast("bytes", memoryview(text))
 
 
 def _call(call: ToolCall) -> dict[str, object]:

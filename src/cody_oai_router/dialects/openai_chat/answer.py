@@ -50,9 +50,9 @@ _ERRORS: Final[dict[Kind, tuple[str, str | None]]] = {
 
 
 class Writer:
-    """Writes the events of one answer as chunks; keeps only whether the first chunk is out and what the end must say."""
+    """Writes the events of one answer as chunks; keeps whether the first chunk is out, and what the end must say."""
 
-    __slots__ = ("_adapted", "_begun", "_head", "_legacy", "_stamp", "_tail", "_usage", "_wants_usage")
+    __slots__ = ("_adapted", "_begun", "_head", "_legacy", "_stamp", "_tail", "_wants_usage", "usage")
 
     def __init__(self, stamp: Stamp, prompt: Prompt) -> None:
         usage = b',"usage":null' if prompt.include_usage else b""
@@ -62,7 +62,7 @@ class Writer:
         self._wants_usage = prompt.include_usage
         self._legacy = prompt.legacy_functions
         self._begun = False
-        self._usage: Usage | None = None
+        self.usage: Usage | None = None
         self._adapted: list[str] = []
 
     def write(self, events: Iterable[Event]) -> bytes:
@@ -72,8 +72,8 @@ class Writer:
     def finish(self) -> bytes:
         """Writes the end of a complete answer: usage where it was asked for, late notes, `[DONE]`."""
         usage = b""
-        if self._wants_usage and self._usage is not None:
-            body = b',"choices":[],"usage":' + _encode(_usage(self._usage)) + b"}"
+        if self._wants_usage and self.usage is not None:
+            body = b',"choices":[],"usage":' + _encode(_usage(self.usage)) + b"}"
             usage = write_data(_opening(self._stamp, "chat.completion.chunk") + body)
         late = write_comment("x-router-adapted: " + ", ".join(dict.fromkeys(self._adapted))) if self._adapted else b""
         return usage + late + DONE
@@ -93,7 +93,7 @@ class Writer:
             case Stop():
                 return self._stop(event.reason)
             case Usage():
-                self._usage = event
+                self.usage = event
                 return b""
             case Adapted():
                 self._adapted.append(event.note)

@@ -17,6 +17,18 @@ _ROLES: Final[frozenset[str]] = frozenset(get_args(Role))
 _KNOWN: Final = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "function_call"})
 _NOTED: Final = {"cache_control": "cache_control:dropped", "reasoning_content": "reasoning_content:dropped"}
 
+STRING: Final = ord('"')
+ARRAY: Final = ord("[")
+_OBJECT: Final = ord("{")
+_KINDS: Final = {
+    STRING: "a string",
+    ARRAY: "an array",
+    _OBJECT: "an object",
+    ord("t"): "a boolean",
+    ord("f"): "a boolean",
+    ord("n"): "null",
+}
+
 _string = msgspec.json.Decoder(str)
 _object = msgspec.json.Decoder(Raws)
 _objects = msgspec.json.Decoder(list[Raws])
@@ -28,9 +40,9 @@ def is_null(raw: msgspec.Raw | None) -> bool:
     return raw is not None and len(raw) == len(b"null") and bytes(raw) == b"null"
 
 
-def first(raw: msgspec.Raw | None) -> bytes:
-    """Gives the first byte, which tells the kind of a JSON value; empty where there is none."""
-    return bytes(memoryview(raw)[:1]) if raw is not None else b""
+def first(raw: msgspec.Raw) -> int:
+    """Gives the first byte, which tells the kind of a JSON value."""
+    return memoryview(raw)[0]
 
 
 class Notes:
@@ -75,16 +87,16 @@ def objects(raw: msgspec.Raw, where: str, expected: str = "an array of objects")
     try:
         return _objects.decode(raw)
     except msgspec.DecodeError:
-        if first(raw) != b"[":
+        if first(raw) != ARRAY:
             return invalid_type(where, expected, raw)
     items = _items.decode(raw)
-    index = next(index for index, item in enumerate(items) if first(item) != b"{")
+    index = next(index for index, item in enumerate(items) if first(item) != _OBJECT)
     return invalid_type(f"{where}[{index}]", "an object", items[index])
 
 
 def invalid_type(where: str, expected: str, raw: msgspec.Raw) -> Fault:
     """Words a wrong type as OpenAI does."""
-    message = f"Invalid type for '{where}': expected {expected}, but got {_kind_of(raw)} instead."
+    message = f"Invalid type for '{where}': expected {expected}, but got {_KINDS.get(first(raw), 'a number')} instead."
     return Fault(kind="bad_request", message=message, param=where, code="invalid_type")
 
 
@@ -94,27 +106,12 @@ def missing(where: str) -> Fault:
     return Fault(kind="bad_request", message=message, param=where, code="missing_required_parameter")
 
 
-def _kind_of(raw: msgspec.Raw) -> str:
-    match first(raw):
-        case b'"':
-            return "a string"
-        case b"[":
-            return "an array"
-        case b"{":
-            return "an object"
-        case b"t" | b"f":
-            return "a boolean"
-        case b"n":
-            return "null"
-        case _:
-            return "a number"
-
-
 def _turn(message: Raws, where: str, notes: Notes) -> Turn | Fault:
     role = _role(message.get("role"), where)
     if isinstance(role, Fault):
         return role
-    parts = _content(message.get("content"), where, notes)
+    content = message.get("content")
+    parts = _content(content, where, notes)
     if isinstance(parts, Fault):
         return parts
     calls = _history(message, where, notes)
@@ -124,7 +121,7 @@ def _turn(message: Raws, where: str, notes: Notes) -> Turn | Fault:
     return Turn(
         role=role,
         parts=parts,
-        listed=first(message.get("content")) == b"[",
+        listed=content is not None and first(content) == ARRAY,
         name=_text(message, "name"),
         calls=calls,
         call_id=_text(message, "tool_call_id"),
@@ -134,7 +131,7 @@ def _turn(message: Raws, where: str, notes: Notes) -> Turn | Fault:
 def _role(raw: msgspec.Raw | None, where: str) -> Role | Fault:
     if raw is None:
         return missing(f"{where}.role")
-    if first(raw) != b'"':
+    if first(raw) != STRING:
         return invalid_type(f"{where}.role", "a string", raw)
     role = _string.decode(raw)
     if role in _ROLES:
@@ -147,7 +144,7 @@ def _role(raw: msgspec.Raw | None, where: str) -> Role | Fault:
 def _content(raw: msgspec.Raw | None, where: str, notes: Notes) -> tuple[Part, ...] | Fault:
     if raw is None or is_null(raw):
         return ()
-    if first(raw) == b'"':
+    if first(raw) == STRING:
         return (TextPart(raw),)
     items = objects(raw, f"{where}.content", "a string or an array of objects")
     if isinstance(items, Fault):
@@ -172,7 +169,7 @@ def _part(item: Raws, where: str, notes: Notes) -> Part | Fault:
     text = item.get(kind)
     if text is None or is_null(text):
         return missing(f"{where}.{kind}")
-    if first(text) != b'"':
+    if first(text) != STRING:
         return invalid_type(f"{where}.{kind}", "a string", text)
     if kind == "refusal":
         notes.add("refusal:as-text")
@@ -181,11 +178,11 @@ def _part(item: Raws, where: str, notes: Notes) -> Part | Fault:
 
 def _image(item: Raws, where: str) -> ImagePart | Fault:
     raw = item.get("image_url")
-    if raw is None or first(raw) != b"{":
+    if raw is None or first(raw) != _OBJECT:
         return missing(f"{where}.image_url") if raw is None else invalid_type(f"{where}.image_url", "an object", raw)
     image = _object.decode(raw)
     url = image.get("url")
-    if url is None or first(url) != b'"':
+    if url is None or first(url) != STRING:
         return missing(f"{where}.image_url.url")
     return ImagePart(url, _text(image, "detail"))
 
@@ -218,14 +215,14 @@ def _legacy_history(message: Raws, where: str, notes: Notes) -> tuple[ToolCall, 
 def _call(raw: msgspec.Raw | None, where: str, call_id: str | None, notes: Notes) -> ToolCall | Fault:
     if raw is None or is_null(raw):
         return missing(where)
-    if first(raw) != b"{":
+    if first(raw) != _OBJECT:
         return invalid_type(where, "an object", raw)
     function = _object.decode(raw)
     name = _text(function, "name")
     if not name:
         return missing(f"{where}.name")
     arguments = function.get("arguments")
-    if arguments is not None and not is_null(arguments) and first(arguments) != b'"':
+    if arguments is not None and not is_null(arguments) and first(arguments) != STRING:
         return invalid_type(f"{where}.arguments", "a string", arguments)
     text = _text(function, "arguments")
     if not text:
@@ -243,6 +240,6 @@ def _note_others(message: Raws, notes: Notes) -> None:
 
 def _text(fields: Raws, name: str) -> str | None:
     raw = fields.get(name)
-    if raw is None or first(raw) != b'"':
+    if raw is None or first(raw) != STRING:
         return None
     return _string.decode(raw)

@@ -5,12 +5,14 @@ large texts are never decoded, and an error can name the field it is in. What th
 only where it means the same to every upstream; each change leaves a note (`notes.py`).
 """
 
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 import msgspec
 
 from cody_oai_router.conversation import Prompt, Tool
 from cody_oai_router.dialects.openai_chat.messages import (
+    STRING,
     Notes,
     Raws,
     chosen_name,
@@ -31,14 +33,23 @@ MAX_STOPS: Final = 4
 
 _body = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
+# The kinds that a field can have, each with its decoder (making one costs more than using it) and OpenAI's word for it.
+_Kind = tuple[Callable[[msgspec.Raw], T], str]
+_BOOLEAN: Final[_Kind[bool]] = (msgspec.json.Decoder(bool).decode, "a boolean")
+_INTEGER: Final[_Kind[int]] = (msgspec.json.Decoder(int).decode, "an integer")
+_DECIMAL: Final[_Kind[float]] = (msgspec.json.Decoder(float).decode, "a decimal")
+_STRING: Final[_Kind[str]] = (msgspec.json.Decoder(str).decode, "a string")
+_STRINGS: Final[_Kind[list[str]]] = (msgspec.json.Decoder(list[str]).decode, "an array")
+_OBJECT: Final[_Kind[Raws]] = (msgspec.json.Decoder(dict[str, msgspec.Raw]).decode, "an object")
+
+_REFUSABLE: Final = frozenset({"logprobs", "modalities", "n"})
+
 _READ_HERE: Final = frozenset(
     {
         "model", "messages", "stream", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "n",
         "tools", "functions",
     }
 )  # fmt: skip
-
-_WORDS: Final[dict[type, str]] = {bool: "a boolean", int: "an integer", float: "a decimal", str: "a string"}
 
 
 class _Refused(Exception):  # noqa: N818 - control flow inside this module, never an error that leaves it
@@ -89,7 +100,8 @@ def _without_nulls(fields: Raws, notes: Notes) -> Raws:
 
 
 def _prompt(fields: Raws, notes: Notes) -> Prompt:
-    _refuse(fields)
+    if not _REFUSABLE.isdisjoint(fields):
+        _refuse(fields)
     for name in fields:
         if name not in _READ_HERE:
             notes.add(f"{name}:dropped" if name in DROPPED_FIELDS else UNKNOWN_FIELD)
@@ -97,16 +109,16 @@ def _prompt(fields: Raws, notes: Notes) -> Prompt:
     if isinstance(turns, Fault):
         raise _Refused(turns)
     return Prompt(
-        model=_field(fields, "model", str) or "",
+        model=_field(fields, "model", _STRING) or "",
         turns=turns,
-        stream=_field(fields, "stream", bool) or False,
+        stream=_field(fields, "stream", _BOOLEAN) or False,
         include_usage=_include_usage(fields),
         max_tokens=_max_tokens(fields, notes),
         temperature=_number(fields, "temperature", 2),
         top_p=_number(fields, "top_p", 1),
         stop=_stop(fields, notes),
         tools=_tools(fields, notes),
-        reasoning=_field(fields, "reasoning_effort", str) not in (None, "none", "minimal"),
+        reasoning=_field(fields, "reasoning_effort", _STRING) not in (None, "none", "minimal"),
         legacy_functions="functions" in fields and "tools" not in fields,
         adapted=notes.sorted(),
     )
@@ -114,14 +126,14 @@ def _prompt(fields: Raws, notes: Notes) -> Prompt:
 
 def _refuse(fields: Raws) -> None:
     """Refuses what no upstream can give, rather than give something else."""
-    if _field(fields, "logprobs", bool):
+    if _field(fields, "logprobs", _BOOLEAN):
         raise _invalid("logprobs", "No upstream gives log probabilities; leave `logprobs` out.", "unsupported_value")
-    modalities = _field(fields, "modalities", list[str])
+    modalities = _field(fields, "modalities", _STRINGS)
     if modalities is not None and modalities != ["text"]:
         raise _invalid(
             "modalities", 'Text is the only modality here; send ["text"] or leave it out.', "unsupported_value"
         )
-    choices = _field(fields, "n", int)
+    choices = _field(fields, "n", _INTEGER)
     if choices is not None and choices < 1:
         raise _invalid(
             "n", f"Invalid 'n': expected a value >= 1, but got {choices} instead.", "integer_below_min_value"
@@ -146,13 +158,13 @@ def _messages(fields: Raws) -> list[Raws]:
 
 
 def _include_usage(fields: Raws) -> bool:
-    options = _field(fields, "stream_options", dict[str, msgspec.Raw]) or {}
+    options = _field(fields, "stream_options", _OBJECT) or {}
     return bytes(options.get("include_usage", b"")) == b"true"
 
 
 def _max_tokens(fields: Raws, notes: Notes) -> int | None:
-    newer = _field(fields, "max_completion_tokens", int)
-    older = _field(fields, "max_tokens", int)
+    newer = _field(fields, "max_completion_tokens", _INTEGER)
+    older = _field(fields, "max_tokens", _INTEGER)
     if newer is not None:
         notes.add("max_completion_tokens:renamed")
     for name, value in (("max_completion_tokens", newer), ("max_tokens", older)):
@@ -163,7 +175,7 @@ def _max_tokens(fields: Raws, notes: Notes) -> int | None:
 
 
 def _number(fields: Raws, name: str, most: int) -> float | None:
-    value = _field(fields, name, float)
+    value = _field(fields, name, _DECIMAL)
     if value is not None and not 0 <= value <= most:
         word = "below minimum" if value < 0 else "above maximum"
         bound = ">= 0" if value < 0 else f"<= {most}"
@@ -200,8 +212,8 @@ def _tools(fields: Raws, notes: Notes) -> tuple[Tool, ...]:
     tools: list[Tool] = []
     for index, item in enumerate(_listed(fields, "tools")):
         where = f"tools[{index}]"
-        kind = _inner(item, "type", str, where)
-        function = _inner(item, "function", dict[str, msgspec.Raw], where)
+        kind = _inner(item, "type", _STRING, where)
+        function = _inner(item, "function", _OBJECT, where)
         if kind not in (None, "function") or function is None:
             message = f"Invalid '{where}': only tools of type 'function' can be carried."
             raise _invalid(where, message, "unsupported_value")
@@ -225,20 +237,20 @@ def _listed(fields: Raws, name: str) -> list[Raws]:
 
 
 def _function(function: Raws, where: str, notes: Notes) -> Tool:
-    name = _inner(function, "name", str, where)
+    name = _inner(function, "name", _STRING, where)
     if not name:
         raise _Refused(missing(f"{where}.name"))
     return Tool(
         name=name,
         description=_present(function, "description"),
         parameters=_schema(function, where, notes),
-        strict=_inner(function, "strict", bool, where),
+        strict=_inner(function, "strict", _BOOLEAN, where),
     )
 
 
 def _schema(function: Raws, where: str, notes: Notes) -> msgspec.Raw:
     """Gives the schema of a tool's parameters, with the `type` that Sourcegraph demands (contract §8, trap 60)."""
-    schema = _inner(function, "parameters", dict[str, msgspec.Raw], where) or {}
+    schema = _inner(function, "parameters", _OBJECT, where) or {}
     raw = _present(function, "parameters")
     if raw is not None and "type" in schema:
         return raw
@@ -265,7 +277,7 @@ def _chosen(tools: tuple[Tool, ...], fields: Raws, notes: Notes) -> tuple[Tool, 
     if bytes(choice) == b'"none"':
         notes.add("tools:withheld")
         return ()
-    if first(choice) == b'"':
+    if first(choice) == STRING:
         return tools
     named = chosen_name(choice)
     kept = tuple(tool for tool in tools if tool.name == named)
@@ -276,11 +288,12 @@ def _chosen(tools: tuple[Tool, ...], fields: Raws, notes: Notes) -> tuple[Tool, 
     return kept
 
 
-def _field(fields: Raws, name: str, kind: type[T]) -> T | None:
-    return _typed(fields.get(name), kind, name)
+def _field(fields: Raws, name: str, kind: _Kind[T]) -> T | None:
+    raw = fields.get(name)
+    return None if raw is None else _typed(raw, kind, name)
 
 
-def _inner(fields: Raws, name: str, kind: type[T], where: str) -> T | None:
+def _inner(fields: Raws, name: str, kind: _Kind[T], where: str) -> T | None:
     return _typed(_present(fields, name), kind, f"{where}.{name}")
 
 
@@ -289,15 +302,14 @@ def _present(fields: Raws, name: str) -> msgspec.Raw | None:
     return None if is_null(raw) else raw
 
 
-def _typed(raw: msgspec.Raw | None, kind: type[T], where: str) -> T | None:
+def _typed(raw: msgspec.Raw | None, kind: _Kind[T], where: str) -> T | None:
     if raw is None:
         return None
+    decode, word = kind
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return decode(raw)
     except msgspec.DecodeError:
-        raise _Refused(
-            invalid_type(where, _WORDS.get(kind, "an object" if "dict" in str(kind) else "an array"), raw)
-        ) from None
+        raise _Refused(invalid_type(where, word, raw)) from None
 
 
 def _invalid(param: str, message: str, code: str) -> _Refused:
