@@ -62,7 +62,7 @@ NOTES: Final[dict[str, str]] = {
     "stop:empty-dropped": "Empty stop sequences were left out: they stop nothing, and providers refuse them.",
     "functions:as-tools": "Legacy `functions` (and `function_call` in the history) went as tools.",
     "tools:withheld": 'Tools were not sent: `tool_choice` is "none", which the LLM API would ignore.',
-    "tools:narrowed": "Only the tool that `tool_choice` names was sent.",
+    "tools:narrowed": "Only the tools that `tool_choice` names were sent.",
     "tools:schema-filled": "A tool's parameters got the `type` that the instance demands of a schema.",
     "model:resolved": "The model's name was resolved to the reference in `x-router-model`.",
     "model:family": "No model has that name: the nearest one of its family answered.",

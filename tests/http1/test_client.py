@@ -306,6 +306,18 @@ def test_closing_fails_what_is_under_way_and_what_waits(run: Run) -> None:
     run(main())
 
 
+def test_closing_while_connecting(run: Run) -> None:
+    async def main() -> None:
+        async with origin(answering(OK)) as (_, port), client_of(port) as client:
+            task = asyncio.ensure_future(client.send(get(), PATIENT))
+            await asyncio.sleep(0)
+            await client.close()
+            with pytest.raises(ConnectionLost, match=r"^the router is shutting down$"):
+                await task
+
+    run(main())
+
+
 def test_https_needs_a_context(run: Run) -> None:
     async def main() -> None:
         with pytest.raises(ValueError, match="SSLContext"):

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cody_oai_router.http1 import Request, Response, ServerExchange, ServerLimits
-from http1.peers import FakeApplication, Run, Wire, serving, wire
+from cody_oai_router.http1.server_connection import ServerConnection
+from http1.peers import FakeApplication, Run, Wire, answering, origin, serving, until, wire
 
 GET = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -302,6 +303,17 @@ def test_one_connection_too_many_is_told_so(run: Run) -> None:
             assert await refused(port, GET) == (503, "too many connections")
             peer.send(GET)
             assert (await peer.answer()).status == 200
+
+    run(main())
+
+
+def test_a_connection_accepted_while_stopping_is_closed(run: Run) -> None:
+    async def main() -> None:
+        async with serving(FakeApplication()) as (server, _), origin(answering()) as (_, elsewhere):
+            server.stop()
+            loop = asyncio.get_running_loop()
+            await loop.create_connection(lambda: ServerConnection(server), "127.0.0.1", elsewhere)
+            await until(lambda: server.surplus() == 1 - server.limits.connections)
 
     run(main())
 

@@ -7,6 +7,7 @@ import asyncio
 import math
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import Final
 
 from cody_oai_router.http1.client_connection import ClientConnection
@@ -23,6 +24,8 @@ from cody_oai_router.http1.tls import explain_tls
 
 _BODILESS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"DELETE"})
 """Methods that need no Content-Length when there is no body (RFC 9110 §8.6)."""
+
+_SHUTTING_DOWN: Final = "the router is shutting down"
 
 _NO_SECOND_CLOCK: Final = 3600.0
 """For asyncio's own TLS handshake timeout: ours is the connect clock."""
@@ -63,8 +66,10 @@ class Client:
         waiting task is cancelled, the connection is closed at once.
         """
         until = math.inf if clocks.total is None else self._loop.time() + clocks.total
+        parts = self._write(outgoing)
+        head_only = outgoing.method == b"HEAD"
         connection = self._pool.take_idle() or await self._open(clocks, until)
-        incoming = self._begin(connection, outgoing, clocks, until)
+        incoming = self._begin(connection, parts, ExchangeClock(clocks, self._loop.time(), until), head_only=head_only)
         try:
             await incoming.wait_for_head()
         except ConnectionLost:
@@ -73,7 +78,7 @@ class Client:
         else:
             return incoming
         connection = await self._open(clocks, until)
-        incoming = self._begin(connection, outgoing, clocks, until)
+        incoming = self._begin(connection, parts, ExchangeClock(clocks, self._loop.time(), until), head_only=head_only)
         await incoming.wait_for_head()
         return incoming
 
@@ -81,19 +86,26 @@ class Client:
         """Close every connection; exchanges under way fail."""
         self._closed = True
         self._sweep.stop()
-        await self._pool.close("the router is shutting down")
+        await self._pool.close(_SHUTTING_DOWN)
 
-    def _begin(self, connection: ClientConnection, outgoing: Outgoing, clocks: Clocks, until: float) -> Incoming:
+    def _begin(
+        self,
+        connection: ClientConnection,
+        parts: Sequence[bytes | bytearray],
+        clock: ExchangeClock,
+        *,
+        head_only: bool,
+    ) -> Incoming:
         incoming = Incoming(
             connection,
             self._limits,
-            ExchangeClock(clocks, self._loop.time(), until),
+            clock,
             where=self._where,
-            head_only=outgoing.method == b"HEAD",
+            head_only=head_only,
             reused=connection.reused,
         )
-        self._sweep.watch(min(clocks.first_byte, clocks.idle, clocks.total or math.inf, self._limits.idle))
-        connection.send(incoming, self._write(outgoing))
+        self._sweep.watch(min(clock.shortest, self._limits.idle))
+        connection.send(incoming, parts)
         return incoming
 
     def _write(self, outgoing: Outgoing) -> list[bytes | bytearray]:
@@ -106,7 +118,7 @@ class Client:
 
     async def _open(self, clocks: Clocks, until: float) -> ClientConnection:
         if self._closed:
-            raise ConnectionLost("the client is closed")
+            raise ConnectionLost(_SHUTTING_DOWN)
         now = self._loop.time()
         end = min(now + clocks.connect, until)
         try:

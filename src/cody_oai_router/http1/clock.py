@@ -23,6 +23,11 @@ class ExchangeClock:
         self._unsent = 0
         self._paused_at: float | None = None
 
+    @property
+    def shortest(self) -> float:
+        """The shortest of its clocks, in seconds."""
+        return min(self._clocks.first_byte, self._clocks.idle, self._clocks.total or math.inf)
+
     def sending(self, now: float, unsent: int) -> None:
         """Note how much of the request is unsent: while that changes, the first clock begins anew."""
         if unsent != self._unsent:

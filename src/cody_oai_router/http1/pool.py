@@ -23,6 +23,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[ClientConnection | None]] = deque()
         self._unclosed: set[ClientConnection] = set()
         self._all_closed: asyncio.Future[None] | None = None
+        self._closed_because: str | None = None
 
     def take_idle(self) -> ClientConnection | None:
         """Return the connection that was used last, if one is idle."""
@@ -52,6 +53,9 @@ class Pool:
         self._opening -= 1
         self._live.add(connection)
         self._unclosed.add(connection)
+        if self._closed_because is not None:
+            connection.drop()
+            raise ConnectionLost(self._closed_because)
         return connection
 
     def release(self, connection: ClientConnection) -> None:
@@ -89,6 +93,7 @@ class Pool:
 
     async def close(self, reason: str) -> None:
         """Close every connection; exchanges under way fail with the reason."""
+        self._closed_because = reason
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():

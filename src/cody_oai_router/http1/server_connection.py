@@ -68,7 +68,7 @@ class ServerConnection(asyncio.Protocol):
         surplus = self._server.surplus()
         self._server.track(self)
         self._deadline = self._server.now() + self._limits.keep_alive
-        if surplus > _REFUSALS:
+        if surplus > _REFUSALS or self._server.stopping:
             self._transport.abort()
         elif surplus > 0:
             self._refuse(Refusal(503, "too many connections"))
@@ -170,7 +170,7 @@ class ServerConnection(asyncio.Protocol):
         """Go on with the next request, or close."""
         self._exchange = None
         self._release()
-        if not keep:
+        if not keep or self._transport.is_closing():
             self._close()
             return
         self._deadline = self._server.now() + self._limits.keep_alive

@@ -164,11 +164,10 @@ class ServerExchange:
         if self._transport.is_closing():
             return
         if len(data) < _COPY_BELOW:
-            joined = before + data + after
-            if joined:
-                self._transport.write(joined)
-        else:
-            self._transport.writelines([part for part in (before, data, after) if part])
+            before, data, after = before + data + after, b"", b""
+        for part in (before, data, after):  # not writelines: in asyncio 3.12.0 to 3.13.0 it never pauses the writer
+            if part:
+                self._transport.write(part)
 
     def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
         more = self._connection.date_line() + framing

@@ -73,13 +73,16 @@ def read_turns(messages: list[Raws], notes: Notes) -> tuple[Turn, ...] | Fault:
     return tuple(turns)
 
 
-def chosen_name(raw: msgspec.Raw) -> str:
-    """Gives the name in `tool_choice` or legacy `function_call`, empty where there is none."""
+def chosen_names(raw: msgspec.Raw) -> frozenset[str]:
+    """Gives the names in `tool_choice` (one function, or `allowed_tools`) or in legacy `function_call`."""
     try:
         choice = _object.decode(raw)
-        return _text(_object.decode(choice["function"]) if "function" in choice else choice, "name") or ""
-    except msgspec.DecodeError:
-        return ""
+        allowed = choice.get("allowed_tools")
+        named = [choice] if allowed is None else _objects.decode(_object.decode(allowed)["tools"])
+        functions = [_object.decode(item["function"]) if "function" in item else item for item in named]
+        return frozenset(filter(None, (_text(function, "name") for function in functions)))
+    except (msgspec.DecodeError, KeyError):
+        return frozenset()
 
 
 def objects(raw: msgspec.Raw, where: str, expected: str = "an array of objects") -> list[Raws] | Fault:

@@ -15,7 +15,7 @@ from cody_oai_router.dialects.openai_chat.messages import (
     STRING,
     Notes,
     Raws,
-    chosen_name,
+    chosen_names,
     first,
     invalid_type,
     is_null,
@@ -279,8 +279,8 @@ def _chosen(tools: tuple[Tool, ...], fields: Raws, notes: Notes) -> tuple[Tool, 
         return ()
     if first(choice) == STRING:
         return tools
-    named = chosen_name(choice)
-    kept = tuple(tool for tool in tools if tool.name == named)
+    named = chosen_names(choice)
+    kept = tuple(tool for tool in tools if tool.name in named)
     if not kept:
         raise _invalid("tool_choice", "Invalid 'tool_choice': it names no tool of this request.", "invalid_value")
     if len(kept) < len(tools):
