@@ -81,7 +81,7 @@ requirements: $(STAMPS)/dev ## renew the pinned requirements
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --upgrade -o requirements/clients.txt requirements/clients.in
 
-env-example: $(STAMPS)/run ## write .env.example and docs/configuration.md from the table of variables
+env-example: $(STAMPS)/run ## write .env.example and the docs that come from tables
 	$(BIN)/python -m cody_oai_router.cli.reference
 
 clean: ## remove what the other targets made

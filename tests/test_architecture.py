@@ -18,7 +18,7 @@ CORE = [module for module in MODULES if module.parts[0] not in SHELL]
 OUTER = frozenset({"asyncio", "socket", "ssl", "os", "time", "random", "uuid", "logging", "threading", "httptools"})
 # A package's face has no behaviour of its own, and the entry point is run as a process.
 FACES = frozenset({"__init__", "__main__"})
-# These decide nothing (house.md, the shell): what they do is seen from outside, in `end_to_end/` and `clients/`.
+# These decide nothing (ARCHITECTURE.md, the shell): what they do is seen from outside, in `end_to_end/` and `clients/`.
 SEEN_FROM_OUTSIDE = frozenset({"shell", "cli"})
 TESTED_ALONE = [module for module in MODULES if module.name not in FACES and module.parts[0] not in SEEN_FROM_OUTSIDE]
 

@@ -1,4 +1,4 @@
-"""The way across: a stream or a whole body, and when an answer is complete (house.md §5; traps 20, 29, 39, 62)."""
+"""The way across: a stream or a whole body, and when an answer is complete (ARCHITECTURE.md; traps 20, 29, 39, 62)."""
 
 import pytest
 from hypothesis import given

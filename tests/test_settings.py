@@ -21,7 +21,7 @@ LABELS: dict[Place, str] = {
     "environment": "the environment",
     "beside": "/opt/.env",
     "user": "/home/u/.env",
-    "directory": "/work/.env",
+    "directory": "/somewhere/.env",
 }
 
 
@@ -383,7 +383,7 @@ def test_the_token_is_steered_only_from_where_it_is_trusted(name: str, place: Pl
 def test_extra_headers_are_protected_like_the_token(name: str, headers: str) -> None:
     cloned = {"SOURCEGRAPH_API_TOKEN": TOKEN, name: STEERING[name]}
     line = (
-        f"{name} from /work/.env would decide about {headers} from the environment, "
+        f"{name} from /somewhere/.env would decide about {headers} from the environment, "
         f"which is trusted more: set both in the same place, or remove {name}."
     )
     assert settle(environment={headers: STEERING[headers]}, directory=cloned) == Refusal((line,))
@@ -409,7 +409,7 @@ def test_a_less_trusted_value_that_is_overridden_does_no_harm() -> None:
 def test_a_token_in_a_file_is_as_trusted_as_who_names_it() -> None:
     named = {"SOURCEGRAPH_API_TOKEN_FILE": "/token"}
     line = (
-        "SOURCEGRAPH_BASE_URL from /work/.env would decide about SOURCEGRAPH_API_TOKEN_FILE from /home/u/.env, "
+        "SOURCEGRAPH_BASE_URL from /somewhere/.env would decide about SOURCEGRAPH_API_TOKEN_FILE from /home/u/.env, "
         "which is trusted more: set both in the same place, or remove SOURCEGRAPH_BASE_URL."
     )
     assert settle(user=named, directory={"SOURCEGRAPH_BASE_URL": URL}) == Refusal((line,))
@@ -426,7 +426,7 @@ def test_a_key_in_a_file_is_as_trusted_as_who_names_it() -> None:
     assert isinstance(settle(user=named | {"SOURCEGRAPH_API_TOKEN": TOKEN}), Settings)
     refusal = (
         "ROUTER_API_KEY_FILE: a .env in the working directory may not name files to read secrets from "
-        "(from /work/.env)."
+        "(from /somewhere/.env)."
     )
     assert settle(directory=named | {"SOURCEGRAPH_API_TOKEN": TOKEN}) == Refusal((refusal,))
 
@@ -438,7 +438,7 @@ def test_a_cloned_repository_cannot_send_away_a_file_or_the_token_of_src() -> No
         (
             (
                 "SOURCEGRAPH_API_TOKEN_FILE: a .env in the working directory may not name files to read secrets from "
-                "(from /work/.env)."
+                "(from /somewhere/.env)."
             ),
         )
     )

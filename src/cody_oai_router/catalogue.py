@@ -121,6 +121,16 @@ class Catalogue:
             rows.setdefault(model.ref, ListedModel(model.ref, model.provider, model.created))
         return list(rows.values())
 
+    def described(self, name: str) -> ListedModel | None:
+        """Describes one model by a name that means exactly it; a name that only its family answers to describes nothing."""
+        for row in self.listed():
+            if row.id == name:
+                return row
+        found = self._direct(name)
+        if found is None or found.model is None or found.how == "family":
+            return None
+        return ListedModel(name, found.model.provider, found.model.created)
+
     def _owner(self, name: str) -> str:
         model = self._by_ref.get(name)
         return model.provider if model else "router"

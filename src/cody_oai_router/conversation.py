@@ -6,7 +6,7 @@ was.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final, Literal, assert_never
+from typing import Literal, assert_never
 
 import msgspec
 
@@ -25,8 +25,6 @@ from cody_oai_router.events import (
 from cody_oai_router.faults import Fault
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
-
-EMPTY: Final = msgspec.Raw(b'""')
 
 
 class TextPart(msgspec.Struct, frozen=True):

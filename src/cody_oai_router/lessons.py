@@ -1,7 +1,7 @@
 """What an instance teaches by refusing, in its own words.
 
 Each row is a text of the contract and what answers it. The lesson is applied to the same request at once and remembered
-for an hour for that instance and model (house.md §5): so nothing is merged, added or folded where the instance does not
+for an hour for that instance and model: so nothing is merged, added or folded where the instance does not
 ask for it.
 """
 

@@ -1,7 +1,7 @@
 """Carries an answer across: upstream's bytes → events → the client's bytes.
 
 `Source` judges what upstream sends: frames of a stream, or a whole body where a stream was asked for (an instance
-before 6.0, an error inside HTTP 200), told apart by the first byte. It also judges when an answer is complete (house.md
+before 6.0, an error inside HTTP 200), told apart by the first byte. It also judges when an answer is complete (ARCHITECTURE.md
 §5): after a finish word, or at the end of a terminated chunked or length-delimited body; anything else is a broken
 answer.
 """

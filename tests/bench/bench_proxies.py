@@ -52,7 +52,7 @@ _OTHER_FILES: Final = 200
 _STARTS: Final = 7
 _LATENCY_REQUESTS: Final = 1_000
 
-# http-layer.md §6 of the design: kilocycles, times Node, megabytes, milliseconds.
+# docs/performance.md, times Node, megabytes, milliseconds.
 _BUDGETS: Final[dict[Work, str]] = {
     JSON: "≤ 250 kcycles",
     BURST: "≤ 25 kcycles, ≤ 0.6 of Node",

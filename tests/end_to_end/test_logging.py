@@ -65,8 +65,18 @@ def test_one_line_a_request() -> None:
             "POST /v1/chat/completions 404 Nms model=qwen failure=model_not_found",
             "POST /v1/chat/completions 400 Nms failure=bad_request",
             "GET /health 200 Nms",
-            "GET /nowhere 404 Nms",
+            "GET /nowhere 404 Nms failure=not_found",
         ]
+
+    run(scenario())
+
+
+def test_what_the_http_layer_refuses_has_its_line_too() -> None:
+    async def scenario() -> None:
+        async with both(variables={"MAX_BODY_BYTES": "10"}) as (_, running):
+            assert (await ask(running)).status == 413
+            assert (await exchange(running, b"GET /\r\n\r\n")).status == 400
+        assert lines(running) == ["- - 413 Nms failure=too_large", "- - 400 Nms failure=bad_request"]
 
     run(scenario())
 

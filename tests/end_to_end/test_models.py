@@ -203,3 +203,33 @@ def test_a_bad_token_is_told_by_the_listing_too() -> None:
             assert (await ask(running)).status == 401
 
     run(scenario())
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/gpt-4o"])
+@pytest.mark.parametrize(
+    ("upstream", "status"),
+    [(429, 429), (401, 401), (403, 403), (500, 500), (503, 503)],
+)
+def test_a_listing_that_fails_is_no_empty_listing(path: str, upstream: int, status: int) -> None:
+    async def scenario() -> None:
+        async with both() as (simulator, running):
+            failure = faults.status(upstream, "no", (("Content-Type", "text/plain"), ("Retry-After", "7")))
+            for listing in ("/.api/llm/models", "/.api/modelconfig/supported-models.json"):
+                simulator.queue(failure, path=listing)
+            answer = await get(running, path)
+            assert answer.status == status
+            assert answer.header("retry-after") == ("7" if upstream in (429, 503) else None)
+            assert "Sourcegraph" in answer.error["message"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("name", ["claude-sonnet-4-5", "openai/gpt-4o", "openai%2Fgpt-4o"])
+def test_a_name_that_chat_answers_to_is_described(name: str) -> None:
+    async def scenario() -> None:
+        async with both() as (_, running):
+            answer = await get(running, f"/v1/models/{name}")
+            assert answer.status == 200
+            assert answer.json["id"] == name.replace("%2F", "/")
+
+    run(scenario())

@@ -11,7 +11,19 @@ from pathlib import Path
 import pytest
 
 from cody_oai_router.simulator import DEMO_TOKEN
-from end_to_end.harness import account, ask, chat, chats, connected, get, process, request, run, simulated
+from end_to_end.harness import (
+    account,
+    ask,
+    chat,
+    chats,
+    connected,
+    get,
+    nth_chat,
+    process,
+    request,
+    run,
+    simulated,
+)
 
 posix_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send to a process")
 
@@ -100,9 +112,30 @@ def test_the_grace_period_ends(tmp_path: Path) -> None:
             running.process.terminate()
             async with asyncio.timeout(5):
                 assert await running.ended() == 0
-            with contextlib.suppress(ConnectionError):
-                await client.to_end()
-            assert not client.got.endswith(b"0\r\n\r\n")
+            error = (await client.to_end()).assert_broken()
+            assert error["message"] == "The router is shutting down; ask again when it is back."
+            assert b"200 " in running.stdout
+            assert b"failure=shutdown" in running.stdout
+            assert b"499" not in running.stdout
+
+    run(scenario())
+
+
+@posix_signals
+def test_whole_answers_that_do_not_fit_into_the_grace_period_are_503(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            simulated() as (simulator, port),
+            process(tmp_path, environment=account(port, SHUTDOWN_GRACE="0.2")) as running,
+            connected(running) as client,
+        ):
+            client.send(request(chat("[[words:4]] [[mid-hold:never]]")))
+            await nth_chat(simulator, 1)
+            running.process.terminate()
+            answer = await client.to_end()
+            assert answer.status == 503
+            assert answer.error["code"] == "unavailable"
+            assert await running.ended() == 0
 
     run(scenario())
 

@@ -136,9 +136,7 @@ def test_an_early_answer_to_a_request_that_is_still_being_sent() -> None:
     run(scenario())
 
 
-def test_heartbeats_do_not_forbid_to_ask_again_and_never_splice_answers() -> None:
-    """The head is out but not a word of an answer: the second try may still fill the stream."""
-
+def test_an_empty_answer_is_not_asked_for_again_once_the_head_is_out() -> None:
     async def scenario() -> None:
         variables = {"HEAD_HOLD": "0.05", "HEARTBEAT_INTERVAL": "0.05"}
         async with both(variables=variables) as (simulator, running), connected(running) as client:
@@ -147,10 +145,48 @@ def test_heartbeats_do_not_forbid_to_ask_again_and_never_splice_answers() -> Non
             client.send(request(chat("[[text:one answer]]", stream=True)))
             await client.until(b": keep-alive\n\n")
             simulator.release("late")
+            error = (await client.to_end()).assert_broken()
+            assert error["code"] == "empty_answer"
+            assert len(chats(simulator)) == 2
+
+    run(scenario())
+
+
+def test_a_refusal_that_teaches_is_answered_also_after_the_head_and_told_in_a_last_comment() -> None:
+    async def scenario() -> None:
+        variables = {"HEAD_HOLD": "0.05", "HEARTBEAT_INTERVAL": "0.05"}
+        async with both(variables=variables) as (simulator, running), connected(running) as client:
+            await ask(running)
+            refusal = faults.status(500, "found consecutive messages with the same speaker")
+            simulator.queue(Fault((Hold("late"), *refusal.steps)))
+            turns = [{"role": "user", "content": "a"}, {"role": "user", "content": "[[text:one answer]]"}]
+            client.send(request(chat(stream=True, messages=turns)))
+            await client.until(b": keep-alive\n\n")
+            simulator.release("late")
             answer = await client.to_end()
             answer.assert_whole()
             assert answer.text == "one answer"
-            assert answer.body.count(b'"role":"assistant"') == 1
+            assert words(answer) == ["model:resolved"]
+            assert answer.events[-2:] == [": x-router-adapted: messages:merged", "[DONE]"]
+
+    run(scenario())
+
+
+def test_a_head_that_leaves_before_the_models_are_known_is_made_up_for_in_comments() -> None:
+    async def scenario() -> None:
+        variables = {"HEAD_HOLD": "0.05", "HEARTBEAT_INTERVAL": "0.05"}
+        async with both(variables=variables) as (simulator, running), connected(running) as client:
+            simulator.queue(faults.held("models"), path="/.api/llm/models")
+            client.send(request(chat("[[text:one answer]]", stream=True)))
+            await client.until(b": keep-alive\n\n")
+            simulator.release("models")
+            answer = await client.to_end()
+            answer.assert_whole()
+            assert answer.header("x-router-model") is None
+            assert [event for event in answer.events if event.startswith(": x-")] == [
+                ": x-router-model: openai::2024-02-01::gpt-4o",
+                ": x-router-adapted: model:resolved",
+            ]
 
     run(scenario())
 

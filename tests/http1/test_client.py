@@ -265,7 +265,7 @@ def test_an_early_answer_ends_the_upload(run: Run) -> None:
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"])
 def test_cancelling_closes_the_connection_at_once(run: Run, answer: bytes) -> None:
     async def main() -> None:
-        asked, gone = asyncio.Event(), asyncio.Event()
+        asked, reading, gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await request_head(reader)
@@ -278,11 +278,12 @@ def test_cancelling_closes_the_connection_at_once(run: Run, answer: bytes) -> No
 
         async def ask(client: Client) -> None:
             incoming = await client.send(get(), PATIENT)
+            reading.set()
             await incoming.read(10)
 
         async with origin(script) as (_, port), client_of(port) as client:
             task = asyncio.ensure_future(ask(client))
-            await asked.wait()
+            await (reading if answer else asked).wait()
             task.cancel()
             await asyncio.wait([task])
             assert task.cancelled()

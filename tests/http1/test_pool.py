@@ -140,15 +140,18 @@ def test_a_place_that_becomes_free_goes_to_the_first_in_line(run: Run) -> None:
 
 def test_who_stops_waiting_passes_on_what_it_was_given(run: Run) -> None:
     async def main() -> None:
+        class Cancelling(FakeSink):
+            def on_end(self, *, delimited: bool) -> None:
+                super().on_end(delimited=delimited)
+                waiting[0].cancel()  # its connection has just been handed to the first in line
+
         held = Holding()
         application = FakeApplication(handlers={"/x": held})
         async with serving(application) as (_, port), client_of(port, ClientLimits(connections=1)) as client:
             holder = await client.send(get(b"/x"), PATIENT)
             waiting = [asyncio.ensure_future(client.send(get(b"/%d" % number), PATIENT)) for number in range(3)]
             await asyncio.sleep(0)
-            sink = FakeSink()
-            holder.attach(sink)
-            sink.end.add_done_callback(lambda _: waiting[0].cancel())  # its connection has just been handed on
+            holder.attach(Cancelling())
             held.let_go.set()
             assert await (await waiting[1]).read(100) == b"GET /1 "
             assert await (await waiting[2]).read(100) == b"GET /2 "

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from cody_oai_router.http1 import Client, ConnectFailed, Origin, Proxy, ProxyFailed
+from cody_oai_router.http1.dial import dial
 from cody_oai_router.http1.proxy import open_tunnel
 from http1.certificates import OPENSSL, Authority
 from http1.peers import PATIENT, FakeOrigin, Run, Script, answering, closing_after, get, origin, request_head
@@ -119,18 +120,23 @@ def test_a_proxy_that_refuses(run: Run, answer: bytes, credentials: str | None, 
     async def main() -> None:
         async with origin(closing_after(answer)) as (_, port):
             proxy = Proxy("127.0.0.1", port, credentials)
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            connection = writer.get_extra_info("socket").dup()
-            reader.feed_eof()
-            writer.transport.pause_reading()  # type: ignore[attr-defined]
-            try:
-                with pytest.raises(ProxyFailed) as caught:
-                    await open_tunnel(connection, proxy, Origin("https", "a.example", 443))
-            finally:
-                connection.close()
-                writer.close()
-                await writer.wait_closed()
+            with await dial("127.0.0.1", port, "it") as connection, pytest.raises(ProxyFailed) as caught:
+                await open_tunnel(connection, proxy, Origin("https", "a.example", 443))
             assert caught.value.message == words.replace("PROXY", proxy.address)
+
+    run(main())
+
+
+def test_a_proxy_that_resets(run: Run) -> None:
+    async def resets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    async def main() -> None:
+        async with origin(resets) as (_, port):
+            with await dial("127.0.0.1", port, "it") as connection, pytest.raises(ProxyFailed) as caught:
+                await open_tunnel(connection, Proxy("127.0.0.1", port), Origin("https", "a" * 60, 443))
+            assert caught.value.message.startswith(f"the proxy 127.0.0.1:{port} ")
 
     run(main())
 

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import socket
+import struct
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -281,6 +283,32 @@ def test_a_client_that_leaves_is_told_once_and_the_rest_does_nothing(run: Run) -
                 await began.wait()
             await done.wait()
         assert left == ["gone"]
+        assert application.failures == []
+
+    run(main())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the layout of SO_LINGER is another one there")
+def test_a_client_that_resets_before_a_large_write_is_no_failure(run: Run) -> None:
+    async def main() -> None:
+        gone = asyncio.Event()
+        peer = socket.socket()
+
+        async def stream(_: Request, exchange: ServerExchange) -> None:
+            exchange.on_gone = gone.set
+            exchange.start(200, EVENTS)
+            peer.close()  # so that the write is the first to learn of it
+            exchange.write(b"x" * 500_000)
+            exchange.write(b"y")
+            exchange.flush()
+            await gone.wait()
+
+        application = answered_by(stream)
+        async with serving(application) as (_, port):
+            peer.connect(("127.0.0.1", port))
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close with RST
+            peer.sendall(GET)
+            await gone.wait()
         assert application.failures == []
 
     run(main())

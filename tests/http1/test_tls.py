@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cody_oai_router.http1 import Client, Clocks, Origin, TLSFailed
+from cody_oai_router.http1 import Client, Clocks, ConnectFailed, Origin, TLSFailed
 from cody_oai_router.http1.tls import explain_tls
 from http1.certificates import OPENSSL, Authority
 from http1.peers import PATIENT, FakeOrigin, FakeSink, Run, Script, answering, get
@@ -139,6 +139,23 @@ def test_a_port_without_tls(run: Run, authority: Authority) -> None:
             with pytest.raises(TLSFailed, match="does not speak TLS on this port"):
                 await client.send(get(), PATIENT)
         await fake.stop()
+
+    run(main())
+
+
+def test_an_origin_that_closes_in_the_handshake(run: Run, authority: Authority) -> None:
+    async def main() -> None:
+        fake = FakeOrigin(hangs_up)
+        server = await asyncio.start_server(fake.accept, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server, tls_client(port, trusting(authority.certificate)) as client:
+            with pytest.raises((ConnectFailed, TLSFailed), match=f"127.0.0.1:{port}"):
+                await client.send(get(), PATIENT)
+        await fake.stop()
+
+    async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
 
     run(main())
 

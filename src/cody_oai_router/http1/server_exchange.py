@@ -161,12 +161,10 @@ class ServerExchange:
         self._send(before, data, end)
 
     def _send(self, before: bytes, data: bytes | bytearray, after: bytes) -> None:
-        if self._transport.is_closing():
-            return
         if len(data) < _COPY_BELOW:
             before, data, after = before + data + after, b"", b""
         for part in (before, data, after):  # not writelines: in asyncio 3.12.0 to 3.13.0 it never pauses the writer
-            if part:
+            if part and not self._transport.is_closing():
                 self._transport.write(part)
 
     def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:

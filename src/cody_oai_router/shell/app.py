@@ -35,6 +35,7 @@ class App:
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
         self._guard = Guard(shop.settings)
+        self._live: set[Chat] = set()
         self._demo: Headers = [(b"x-router-demo", b"true")] if shop.demo else []
         self._pages: dict[str, Callable[[Headers], Response]] = {"/health": self._health, "/": self._welcome}
 
@@ -52,6 +53,7 @@ class App:
     def malformed(self, status: int, reason: str) -> Response:
         """Words what the HTTP layer refuses by itself."""
         kind = _KIND_OF.get(status, "bad_request" if status < STATUS["internal"] else "unavailable")
+        self._shop.log.request(Entry(method="-", path="-", status=status, duration=0.0, failure=kind))
         return self._refusal(Fault(kind=kind, message=reason, override=status), self._headers(None))
 
     def failed(self, request: Request, error: BaseException | None) -> Response:
@@ -61,6 +63,11 @@ class App:
         self._shop.log.note(f"defect {number} at {request.method} {request.path}: {trace}")
         message = f"The router failed; its log says more under {number}. Please report it."
         return self._refusal(Fault(kind="internal", message=message), self._headers(request))
+
+    def break_off(self) -> None:
+        """Ends every answer that still runs, with an error that its client can see."""
+        for chat in tuple(self._live):
+            chat.break_off()
 
     async def handle(self, request: Request, exchange: ServerExchange) -> None:
         """Answers one request and logs it."""
@@ -81,33 +88,44 @@ class App:
         headers = self._headers(request)
         method = method_of(path)
         if path == _CHAT and request.method == method:
-            await Chat(self._shop, request, exchange, headers, record).answer()
+            await self._chat(Chat(self._shop, request, exchange, headers, record))
             return
+        answer: Response | Fault
         if method is None:
-            response = self._refusal(_unknown(request), headers)
+            answer = _unknown(request)
         elif request.method != method and (method, request.method) != ("GET", "HEAD"):
-            response = self._refusal(_wrong_method(request, method), [*headers, (b"allow", method.encode())])
+            answer = _wrong_method(request, method)
+            headers.append((b"allow", method.encode()))
         elif path in self._pages:
-            response = self._pages[path](headers)
+            answer = self._pages[path](headers)
         else:
-            response = await self._models(path, headers)
-        exchange.respond(response)
-        record.status = response.status
+            answer = await self._models(path, headers)
+        if isinstance(answer, Fault):
+            record.failure = answer.kind
+            answer = self._refusal(answer, headers)
+        record.status = answer.status
+        exchange.respond(answer)
 
-    async def _models(self, path: str, headers: Headers) -> Response:
+    async def _chat(self, chat: Chat) -> None:
+        self._live.add(chat)
+        try:
+            await chat.answer()
+        finally:
+            self._live.discard(chat)
+
+    async def _models(self, path: str, headers: Headers) -> Response | Fault:
         catalogue = await self._shop.instance.catalogue()
-        listed = catalogue.listed()
         fault = self._shop.instance.listing_fault
+        if not catalogue.models and fault is not None and fault.kind != "not_found":
+            return fault
         if path == "/models":
-            if not listed and fault is not None and fault.kind in ("unauthenticated", "timed_out", "bad_gateway"):
-                return self._refusal(fault, headers)
-            return Response(200, [JSON, *headers], openai_chat.write_models(listed))
+            return Response(200, [JSON, *headers], openai_chat.write_models(catalogue.listed()))
         name = path.removeprefix(_MODEL)
-        for model in listed:
-            if model.id == name:
-                return Response(200, [JSON, *headers], openai_chat.write_model(model))
-        message = f"The model `{name}` does not exist on this Sourcegraph instance; GET /v1/models lists all."
-        return self._refusal(Fault(kind="model_not_found", message=message, param="model"), headers)
+        model = catalogue.described(name)
+        if model is None:
+            message = f"The model `{name}` does not exist on this Sourcegraph instance; GET /v1/models lists all."
+            return Fault(kind="model_not_found", message=message, param="model")
+        return Response(200, [JSON, *headers], openai_chat.write_model(model))
 
     def _health(self, headers: Headers) -> Response:
         status = {"status": "ok", "version": __version__, "demo": self._shop.demo}
@@ -124,7 +142,8 @@ class App:
 
     def _refusal(self, fault: Fault, headers: Headers) -> Response:
         body = openai_chat.write_fault(self._shop.redacted(fault))
-        return Response(fault.status, [JSON, *headers], body)
+        wait = [(b"retry-after", str(fault.retry_after).encode())] if fault.retry_after is not None else []
+        return Response(fault.status, [JSON, *headers, *wait], body)
 
     def _entry(self, request: Request, record: Record) -> Entry:
         usage = record.usage

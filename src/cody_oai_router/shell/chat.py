@@ -11,7 +11,7 @@ from cody_oai_router import exchange as exchanges
 from cody_oai_router.catalogue import Resolved
 from cody_oai_router.conversation import Collector, Prompt, Reply, Stamp
 from cody_oai_router.dialects import llm_chat, openai_chat
-from cody_oai_router.events import Usage
+from cody_oai_router.events import Adapted, Usage
 from cody_oai_router.exchange import Again, Plan
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import ClientError, Clocks, Incoming, Outgoing, Request, Response, ServerExchange
@@ -60,16 +60,36 @@ class Chat:
         self._plan: Plan | None = None
         self._stream: Stream | None = None
         self._before: set[str] = set()
+        self._told: frozenset[str] | None = None  # the notes in a head that is out
+        self._task: asyncio.Task[None] | None = None
+        self._broken_off = False
         self.record = record
 
     async def answer(self) -> None:
         """Answers the request, whatever happens; a client that leaves cancels it."""
+        self._task = asyncio.current_task()
+        try:
+            await self._answer()
+        except asyncio.CancelledError:
+            if not self._broken_off:
+                raise
+            self._refuse(Fault(kind="unavailable", message="The router is shutting down; ask again when it is back."))
+            self.record.failure = "shutdown"
+
+    def break_off(self) -> None:
+        """Ends the answer now, with an error that the client can see."""
+        if self._task is not None and not self._exchange.ended:
+            self._broken_off = True
+            self._task.cancel()
+
+    async def _answer(self) -> None:
         prompt = openai_chat.read_prompt(self._request.body)
         if isinstance(prompt, Fault):
             self._refuse(prompt)
             return
         self.record.model = prompt.model
-        stamp = Stamp(self._shop.clock.identifier(), prompt.model, int(self._shop.clock.wall()))
+        model = prompt.model or self._shop.settings.default_model or ""
+        stamp = Stamp(self._shop.clock.identifier(), model, int(self._shop.clock.wall()))
         with self._streaming(prompt, stamp):
             outcome = await self._ask_until_settled(prompt)
             self._conclude(outcome, prompt, stamp)
@@ -83,8 +103,8 @@ class Chat:
             self._exchange,
             openai_chat.Writer(stamp, prompt),
             self._stream_headers,
-            hold=self._shop.settings.timeouts.head_hold,
-            heartbeat=self._shop.settings.timeouts.heartbeat,
+            hold=self._shop.settings.timeouts.head_hold - self._shop.pulse.interval,
+            heartbeat=self._shop.settings.timeouts.heartbeat - self._shop.pulse.interval,
             now=asyncio.get_running_loop().time(),
         )
         self._shop.pulse.add(self._stream)
@@ -105,9 +125,14 @@ class Chat:
                 return plan
             outcome = await self._ask(plan)
             again = exchanges.again(outcome, plan, frozenset(self._before)) if isinstance(outcome, Fault) else None
-            if again is None or (self._stream is not None and self._stream.begun):
+            if again is None or self._is_too_late(again):
                 return outcome
             self._note(again, resolved)
+
+    def _is_too_late(self, again: Again) -> bool:
+        """Tells that a part of an answer is out; after an empty answer, which may have cost the user, the head is enough."""
+        begun = self._stream is not None and self._stream.begun
+        return begun or (again.why == "empty" and self._exchange.started)
 
     def _make_plan(self, prompt: Prompt, resolved: Resolved) -> Plan | Fault:
         settings = self._shop.settings
@@ -184,7 +209,18 @@ class Chat:
             case None:
                 self.record.status = 200
                 if self._stream is not None:
+                    self._tell_late(self._stream)
                     self._stream.finish()
+
+    def _tell_late(self, stream: Stream) -> None:
+        """Tells what was not yet known when the head of a stream had to leave."""
+        if self._plan is None or self._told is None:
+            return
+        if not self._told:
+            stream.comment(f"x-router-model: {self._plan.ref}")
+        late = set(self._plan.adapted) - self._told
+        if late:
+            stream.feed([Adapted(note) for note in sorted(late)])
 
     def _refuse(self, fault: Fault) -> None:
         self.record.failure = fault.kind
@@ -200,6 +236,7 @@ class Chat:
         self._exchange.respond(Response(fault.status, headers, body))
 
     def _stream_headers(self) -> Headers:
+        self._told = frozenset((self._plan.ref, *self._plan.adapted)) if self._plan is not None else frozenset()
         return EVENT_STREAM + self._answer_headers(())
 
     def _answer_headers(self, late: tuple[str, ...]) -> Headers:

@@ -23,8 +23,8 @@ from cody_oai_router.upstreams import llm_api
 FRESH_SECONDS: Final = 600.0
 # An instance that could not be asked is asked again after this long, not at every request.
 RETRY_SECONDS: Final = 30.0
-# A listing comes from the instance's memory; one that takes longer than this must not hold up a chat.
-DISCOVERY_SECONDS: Final = 10.0
+# A listing comes from the instance's memory; one that takes longer than this must not hold up a chat (HEAD_HOLD is 10).
+DISCOVERY_SECONDS: Final = 8.0
 # The largest recorded listing is 60 KB.
 MAX_LISTING_BYTES: Final = 8 * 1024 * 1024
 

@@ -18,11 +18,11 @@ class Beating(Protocol):
 
 
 class Pulse:
-    """Calls `tick` of every member a few times within `shortest` seconds; runs only while there are members."""
+    """Calls `tick` of every member each `interval` seconds, a few times within `shortest`; runs only while there are members."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, shortest: float) -> None:
         self._loop = loop
-        self._interval = min(_COARSEST, max(_FINEST, shortest / _TICKS_PER_WAIT))
+        self.interval = min(_COARSEST, max(_FINEST, shortest / _TICKS_PER_WAIT))
         self._members: set[Beating] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -30,7 +30,7 @@ class Pulse:
         """Begins to call a member."""
         self._members.add(member)
         if self._timer is None:
-            self._timer = self._loop.call_later(self._interval, self._tick)
+            self._timer = self._loop.call_later(self.interval, self._tick)
 
     def remove(self, member: Beating) -> None:
         """Stops calling a member."""
@@ -49,4 +49,4 @@ class Pulse:
         for member in tuple(self._members):
             member.tick(now)
         if self._members:
-            self._timer = self._loop.call_later(self._interval, self._tick)
+            self._timer = self._loop.call_later(self.interval, self._tick)

@@ -18,6 +18,9 @@ from cody_oai_router.upstreams import llm_api
 
 Address = tuple[str, int]
 
+# For answers that are broken off to say so, after their grace period.
+LAST_WORDS_SECONDS = 1.0
+
 # What a second address may fail with without anybody missing it: no IPv6 here, or somebody else is on it.
 _NOT_TO_BE_HAD = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EACCES})
 
@@ -32,13 +35,16 @@ async def run(
 ) -> None:
     """Serves until `stop`; raises OSError where it cannot listen."""
     shop = _workshop(settings, log, demo=demo)
-    server = Server(App(shop), _server_limits(settings))
+    app = App(shop)
+    server = Server(app, _server_limits(settings))
     try:
         ready(await _listen(server, settings))
         await stop.wait()
         server.stop()
         await server.drain(settings.timeouts.shutdown_grace)
     finally:
+        app.break_off()
+        await server.drain(LAST_WORDS_SECONDS)
         await server.close()
         shop.pulse.close()
         await shop.instance.close()

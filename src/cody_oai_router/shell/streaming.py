@@ -53,6 +53,10 @@ class Stream:
         self._exchange.write(data)
         self._written = self._now
 
+    def comment(self, text: str) -> None:
+        """Writes a comment into an answer whose head is out."""
+        self._exchange.write(write_comment(text))
+
     def finish(self) -> None:
         """Ends a complete answer."""
         self._open()

@@ -96,7 +96,7 @@ _UNREADABLE: Final = Fault(
 class Reader:
     """Reads the frames of one streamed answer into events.
 
-    `ended` tells that a finish word was seen: the answer is complete even if the connection breaks now (house.md §5).
+    `ended` tells that a finish word was seen: the answer is complete even if the connection breaks now.
     """
 
     __slots__ = ("_calls", "_failed", "_reason", "ended")

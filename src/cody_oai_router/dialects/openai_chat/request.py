@@ -86,9 +86,11 @@ def _not_json(body: bytes | bytearray, error: Exception) -> Fault:
         return Fault(kind="bad_request", message="The body is empty; send a JSON object with `model` and `messages`.")
     if isinstance(error, msgspec.ValidationError):
         return Fault(kind="bad_request", message="The body must be a JSON object with `model` and `messages`.")
-    reason = (
-        "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error).removeprefix("JSON is malformed: ")
-    )
+    reason = str(error).removeprefix("JSON is malformed: ")
+    if isinstance(error, UnicodeDecodeError):
+        reason = "it is not UTF-8"
+    elif "truncated" in reason and body.rstrip().endswith(b"}"):
+        reason = r"it ends too early, or a string holds half of a surrogate pair (such as \ud800)"
     return Fault(kind="bad_request", message=f"The body is not valid JSON: {reason}.", code="invalid_json")
 
 
@@ -118,7 +120,7 @@ def _prompt(fields: Raws, notes: Notes) -> Prompt:
         top_p=_number(fields, "top_p", 1),
         stop=_stop(fields, notes),
         tools=_tools(fields, notes),
-        reasoning=_field(fields, "reasoning_effort", _STRING) not in (None, "none", "minimal"),
+        reasoning=_wants_reasoning(fields),
         legacy_functions="functions" in fields and "tools" not in fields,
         adapted=notes.sorted(),
     )
@@ -140,6 +142,15 @@ def _refuse(fields: Raws) -> None:
         )
     if choices is not None and choices > 1:
         raise _invalid("n", "Only one choice can be given; leave `n` out or send 1.", "unsupported_value")
+
+
+def _wants_reasoning(fields: Raws) -> bool:
+    """Tells whether any of the spellings asks for a model that thinks (contract §2.2)."""
+    reasoning = _field(fields, "reasoning", _OBJECT) or {}
+    thinking = _field(fields, "thinking", _OBJECT) or {}
+    efforts = (_field(fields, "reasoning_effort", _STRING), _inner(reasoning, "effort", _STRING, "reasoning"))
+    kind = _inner(thinking, "type", _STRING, "thinking")
+    return any(effort not in (None, "none", "minimal") for effort in efforts) or kind in ("enabled", "adaptive")
 
 
 def _messages(fields: Raws) -> list[Raws]:

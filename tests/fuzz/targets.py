@@ -1,0 +1,356 @@
+"""What the fuzzer calls: every reader of bytes that somebody else wrote, each with the outcomes that it documents.
+
+Strategy: a target takes any bytes and asserts. Where a reader works on a stream, the first byte of the input is the size
+of the pieces, and the same bytes in one piece must come to the same end. `SEEDS` are whole, well-formed inputs, which
+the fuzzer varies; `test_targets.py` runs them and their beginnings without a fuzzer.
+"""
+
+import asyncio
+import re
+import tempfile
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from cody_oai_router.catalogue import read_listing, read_supported
+from cody_oai_router.cli.sources import read_env_file
+from cody_oai_router.conversation import Prompt, Reply
+from cody_oai_router.dialects import llm_chat, openai_chat
+from cody_oai_router.events import Event, Failed
+from cody_oai_router.faults import STATUS, Fault
+from cody_oai_router.http1 import (
+    BadResponse,
+    ClientError,
+    ClientLimits,
+    Clocks,
+    ConnectionLost,
+    Request,
+    Response,
+    Server,
+    ServerExchange,
+    ServerLimits,
+)
+from cody_oai_router.http1.client_connection import ClientConnection
+from cody_oai_router.http1.clock import ExchangeClock
+from cody_oai_router.http1.incoming import Incoming
+from cody_oai_router.http1.pool import Pool
+from cody_oai_router.http1.server_connection import ServerConnection
+from cody_oai_router.notation import Wrong
+from cody_oai_router.reading import File, Source
+from cody_oai_router.relay import Source as Answer
+from cody_oai_router.settings import Settings, read_settings
+from cody_oai_router.sse import Frame, Splitter
+from fuzz.wire import Wire, cuts
+
+Target = Callable[[bytes], None]
+
+LIMIT: Final = 4096
+"""Of bodies and events here: small, so that the fuzzer reaches it."""
+
+_ANSWER: Final = re.compile(
+    rb"(?:HTTP/1\.1 (?:100|200|400|413|417|431|501|503|505) [^\r\n]+\r\n(?:[A-Za-z-]+: [^\r\n]*\r\n)*\r\n)*"
+)
+_NOW: Final = 1_700_000_000.0
+_CLOCKS: Final = Clocks(connect=1, first_byte=1, idle=1)
+
+
+def _split(data: bytes) -> tuple[int, bytes]:
+    """Takes the size of the pieces off the input."""
+    return (data[0], data[1:]) if data else (0, b"")
+
+
+def _on_loop(scenario: Coroutine[Any, Any, None]) -> None:
+    """Runs a scenario; whatever it leaves to the loop to report is a finding."""
+    with asyncio.Runner() as runner:
+        reported: list[str] = []
+        runner.get_loop().set_exception_handler(lambda _, context: reported.append(repr(context)))
+        runner.run(scenario)
+        assert reported == []
+
+
+# HTTP: the server.
+
+
+class _Application:
+    """Answers everything with an empty 200 and keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.handled: list[tuple[str, str, bytes]] = []
+
+    def admit(self, request: Request) -> Response | None:
+        assert request.target.isascii()
+        assert all(name == name.lower() and b"\r" not in value + name for name, value in request.headers)
+        return None
+
+    def malformed(self, status: int, reason: str) -> Response:
+        assert reason
+        return Response(status)
+
+    def failed(self, request: Request, error: BaseException | None) -> Response:
+        raise AssertionError(request.target) from error
+
+    async def handle(self, request: Request, exchange: ServerExchange) -> None:
+        assert len(request.body) <= LIMIT
+        self.handled.append((request.method, request.target, bytes(request.body)))
+        exchange.respond(Response(200))
+
+
+async def _serve(size: int, data: bytes) -> list[tuple[str, str, bytes]]:
+    application = _Application()
+    server = Server(application, ServerLimits(body_bytes=LIMIT, head_bytes=LIMIT, ahead_bytes=len(data) + 1))
+    wire = Wire(asyncio.get_running_loop(), ServerConnection(server))
+    for piece in cuts(data, size):
+        await wire.receive(piece)
+    await wire.end()
+    await server.close()
+    assert server.budget.used == 0
+    assert _ANSWER.fullmatch(wire.written), bytes(wire.written)
+    return application.handled
+
+
+async def _serve_alike(size: int, data: bytes) -> None:
+    assert await _serve(size, data) == await _serve(0, data)
+
+
+def server(data: bytes) -> None:
+    """Requests, pipelined: the same ones are handled however the bytes are cut, and answers are well-formed."""
+    size, sent = _split(data)
+    _on_loop(_serve_alike(size, sent))
+
+
+# HTTP: the client.
+
+
+class _Kept:
+    """A sink that keeps what comes."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.ends: list[bool | ClientError] = []
+
+    def on_data(self, data: bytes) -> None:
+        assert data
+        assert not self.ends
+        self.data += data
+
+    def on_end(self, *, delimited: bool) -> None:
+        self.ends.append(delimited)
+
+    def on_fail(self, error: ClientError) -> None:
+        self.ends.append(error)
+
+
+async def _no_connection() -> ClientConnection:
+    raise AssertionError("nothing here opens a connection")
+
+
+async def _ask(size: int, data: bytes, *, head_only: bool) -> tuple[int, bytes | None, object]:
+    """Gives the status, the body of an answer that has an end, and the kind of the end."""
+    loop = asyncio.get_running_loop()
+    limits = ClientLimits(head_bytes=LIMIT, decoded_bytes=4 * LIMIT)
+    connection = ClientConnection(Pool(limits, _no_connection))
+    wire = Wire(loop, connection)
+    incoming = Incoming(
+        connection, limits, ExchangeClock(_CLOCKS, loop.time()), where="upstream", head_only=head_only, reused=False
+    )
+    kept = _Kept()
+    incoming.attach(kept)
+    connection.send(incoming, [b"GET / HTTP/1.1\r\n\r\n"])
+    for piece in cuts(data, size):
+        await wire.receive(piece)
+    await wire.end()
+    (end,) = kept.ends
+    status = await _status(incoming)
+    assert isinstance(end, bool | BadResponse | ConnectionLost), end
+    return status, bytes(kept.data) if isinstance(end, bool) else None, end if isinstance(end, bool) else type(end)
+
+
+async def _status(incoming: Incoming) -> int:
+    try:
+        await incoming.wait_for_head()
+    except ClientError:
+        return 0
+    assert 200 <= incoming.status <= 999
+    return incoming.status
+
+
+async def _ask_alike(size: int, data: bytes, *, head_only: bool) -> None:
+    assert await _ask(size, data, head_only=head_only) == await _ask(0, data, head_only=head_only)
+
+
+def client(data: bytes) -> None:
+    """One answer: it ends once, and alike however the bytes are cut."""
+    size, sent = _split(data)
+    head_only = size == 255
+    _on_loop(_ask_alike(size, sent, head_only=head_only))
+
+
+# Streams of events.
+
+
+def _frames(size: int, data: bytes) -> tuple[list[Frame], bool]:
+    splitter = Splitter(LIMIT)
+    frames = [frame for piece in cuts(data, size) for frame in splitter.feed(piece)]
+    return frames + splitter.finish(), splitter.overflowed
+
+
+def sse(data: bytes) -> None:
+    """Frames: the same ones however the bytes are cut, none longer than the limit."""
+    size, sent = _split(data)
+    whole, cut = _frames(0, sent), _frames(size, sent)
+    assert whole == cut
+    assert all(len(frame.data) <= LIMIT for frame in cut[0])
+
+
+def _events(size: int, data: bytes, *, delimited: bool) -> list[Event]:
+    answer = Answer(llm_chat.Reader(), llm_chat.read_reply, event_limit=LIMIT, reply_limit=4 * LIMIT)
+    events = [event for piece in cuts(data, size) for event in answer.feed(piece)]
+    return events + answer.end(delimited=delimited)
+
+
+def relay(data: bytes) -> None:
+    """An answer of the LLM API: nothing follows a failure, and its end is the same however the bytes are cut."""
+    size, sent = _split(data)
+    for delimited in (True, False):
+        whole, cut = (_events(step, sent, delimited=delimited) for step in (0, size))
+        assert whole == cut
+        failures = [event for event in cut if isinstance(event, Failed)]
+        assert not failures or failures == cut[-1:]
+        assert delimited or cut, "a broken answer says nothing"
+
+
+# Whole bodies.
+
+
+def read_prompt(data: bytes) -> None:
+    """A client's request: what can be read can be written to upstream."""
+    prompt = openai_chat.read_prompt(data)
+    if isinstance(prompt, Prompt):
+        written = b"".join(llm_chat.write_prompt(prompt, "anthropic::1::m", max_tokens=1, stream=True))
+        assert isinstance(msgspec.json.decode(written), dict)
+    else:
+        _is_fault(prompt)
+
+
+def read_reply(data: bytes) -> None:
+    """A whole answer of the LLM API."""
+    reply = llm_chat.read_reply(data)
+    if not isinstance(reply, Reply):
+        _is_fault(reply)
+
+
+def read_fault(data: bytes) -> None:
+    """A refusal: status, one header and body are the input's first two bytes, its first line, and the rest."""
+    line, _, body = data[2:].partition(b"\n")
+    name, _, value = line.decode("latin-1").partition(":")
+    fault = llm_chat.read_fault(300 + int.from_bytes(data[:2], "big") % 400, {name.lower(): value}, body, _NOW)
+    _is_fault(fault)
+    assert fault.retry_after is None or fault.retry_after >= 0
+
+
+def _is_fault(fault: object) -> None:
+    assert isinstance(fault, Fault), fault
+    assert fault.kind in STATUS
+    assert fault.message
+    assert msgspec.json.decode(openai_chat.write_fault(fault))["error"]["message"]
+
+
+def catalogue(data: bytes) -> None:
+    """The two listings of models."""
+    for read in (read_listing, read_supported):
+        models = read(data)
+        assert models is None or all(model.ref and model.ref.isprintable() for model in models)
+
+
+# Settings.
+
+
+def _no_file(name: str) -> File | Wrong:
+    return Wrong(f"there is no file {name}")
+
+
+def settings(data: bytes) -> None:
+    """A `.env` file, and the settings that its variables make."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / ".env"
+        path.write_bytes(data)
+        values = read_env_file(path)
+    if isinstance(values, Wrong):
+        assert values.why
+        return
+    assert values is not None
+    found = read_settings([Source("environment", "the environment", values)], _no_file)
+    if not isinstance(found, Settings):
+        assert found.lines or found.token_missing
+
+
+_CHUNK: Final = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":""}]}\n\n'
+_CALL: Final = (
+    b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"toolu_1","type":"function",'
+    b'"function":{"name":"now","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}\r\n\r\n'
+)
+_HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+_GZIP: Final = bytes.fromhex("1f8b08000000000002ffcbc8e4020007a1ead603000000")  # "hi\n", made without a time
+
+TARGETS: Final[Mapping[str, Target]] = {
+    target.__name__: target
+    for target in (server, client, sse, relay, read_prompt, read_reply, read_fault, catalogue, settings)
+}
+
+SEEDS: Final[Mapping[str, tuple[bytes, ...]]] = {
+    "server": (
+        b"\x07GET /a HTTP/1.1\r\nHost: a\r\n\r\nPOST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+        (
+            b"\x05POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+            b"2;x=y\r\nhi\r\n0\r\nT: v\r\n\r\nGET / HTTP/1.0\r\n\r\n"
+        ),
+    ),
+    "client": (
+        b"\x09HTTP/1.1 100 Continue\r\n\r\n" + _HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        b"\x03" + _HEAD + b"Content-Length: 23\r\nContent-Encoding: gzip\r\n\r\n" + _GZIP,
+        b"\x04HTTP/1.0 502 Bad Gateway\r\n\r\n<html>",
+    ),
+    "sse": (b"\x03\xef\xbb\xbfevent: a\r\ndata: 1\rdata:2\n\n: c\nid: 4\n{}\n\ndata", b"\x00" + _CHUNK + _CALL),
+    "relay": (
+        b"\x11" + _CHUNK + _CALL + b"data: [DONE]\n\n",
+        b"\x07" + _CHUNK + b'{"error":{"message":"no","type":"x"}}\n',
+        b'\x05{"choices":[{"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}',
+    ),
+    "read_prompt": (
+        (
+            b'{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"t"},'
+            b'{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]}],"stream":true,"max_tokens":5,'
+            b'"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}],"tool_choice":"auto"}'
+        ),
+        (
+            b'{"model":"m","messages":[{"role":"user","content":"u"},{"role":"assistant","tool_calls":[{"id":"c","type":'
+            b'"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"r"}]}'
+        ),
+    ),
+    "read_reply": (
+        (
+            b'{"choices":[{"message":{"content":"Hi","tool_calls":[{"id":"c","function":{"name":"f","arguments":"{}"}}]},'
+            b'"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}'
+        ),
+    ),
+    "read_fault": (
+        (b'\x00\x81retry-after: Wed, 21 Oct 2026 07:28:00 GMT\n{"error":{"message":"unexpected status code 429: x"}}'),
+        b"\x00\xc8x-ratelimit-reset: 1700000100\n<html><title>Sign in</title>",
+    ),
+    "catalogue": (
+        b'{"object":"list","data":[{"id":"a::b::c","object":"model","created":0,"owned_by":"a"}]}',
+        (
+            b'{"models":[{"modelRef":"a::b::c","modelName":"c","capabilities":["chat"],"status":"stable",'
+            b'"modelConfigAllTiers":{"enterprise":{"contextWindow":{"maxInputTokens":1,"maxOutputTokens":2}}}}]}'
+        ),
+    ),
+    "settings": (
+        (
+            b"SOURCEGRAPH_BASE_URL=https://sourcegraph.example.com\nSOURCEGRAPH_API_TOKEN='sgp_abc' # mine\nPORT=80\n"
+            b'SRC_HEADERS={"X-A": "b"}\nMODEL_ALIASES=a=b,c=d\nHTTPS_PROXY=http://u:p@proxy:80\nMAX_HEAD_BYTES=8KB\n'
+        ),
+    ),
+}
+"""Well-formed inputs of each target."""
