@@ -7,7 +7,7 @@ JOBS ?= 2
 STAMPS := .make
 CLIENTS := tests/clients/heavy
 
-.PHONY: help run demo test test-clients check format lint types cover requirements env-example clean
+.PHONY: help run demo test test-clients bench bench-core fuzz check format lint types cover requirements env-example clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -50,6 +50,22 @@ $(STAMPS)/clients: requirements/clients.txt $(CLIENTS)/node/package-lock.json $(
 test-clients: $(STAMPS)/clients ## try the router with other real clients: SDKs, libraries, agents (700 MB)
 	@.venv-clients/bin/python -m pytest -W default tests/clients/heavy
 
+bench: $(STAMPS)/dev ## measure the router beside Node, express + axios and nginx (Linux; docs/performance.md)
+	@PYTHONPATH=tests $(BIN)/python -m bench.bench_proxies $(BENCH)
+
+bench-core: $(STAMPS)/dev ## count the instructions of the core's steps
+	@PYTHONPATH=tests $(BIN)/python -m bench.bench_core $(BENCH)
+
+$(STAMPS)/fuzz-ready: requirements/fuzz.txt pyproject.toml
+	@$(PYTHON) -m venv .venv-fuzz
+	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@mkdir -p $(STAMPS) && touch $@
+
+fuzz: $(STAMPS)/fuzz-ready ## fuzz every reader, each for 20 seconds
+	@for target in server client sse relay read_prompt read_reply read_fault catalogue settings; do \
+		.venv-fuzz/bin/python tests/fuzz/fuzz.py $$target -max_total_time=20 || exit 1; done
+
 check: $(STAMPS)/dev ## format, lint, types and tests: what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -80,9 +96,11 @@ requirements: $(STAMPS)/dev ## renew the pinned requirements
 		--no-annotate --no-header --upgrade -o requirements/dev.txt requirements/dev.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --upgrade -o requirements/clients.txt requirements/clients.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --upgrade -o requirements/fuzz.txt requirements/fuzz.in
 
 env-example: $(STAMPS)/run ## write .env.example and the docs that come from tables
 	$(BIN)/python -m cody_oai_router.cli.reference
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-clients $(CLIENTS)/*/node_modules $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*
+	rm -rf $(VENV) .venv-clients .venv-fuzz $(CLIENTS)/*/node_modules $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*

@@ -8,6 +8,7 @@ references (`provider::apiVersion::modelId`), clients want the short names that 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -29,6 +30,11 @@ MAX_COMPARED: Final = 128
 _DATE: Final = re.compile(r"-(20\d{6}|20\d\d-\d\d-\d\d)$")
 _THINKING: Final = re.compile(r"^(.*?)-thinking(-latest)?$")
 _REASONING_NAME: Final = re.compile(r"thinking|^o\d|^gpt-5|reason|deepseek-r\d")
+
+
+@lru_cache(maxsize=1024)
+def _is_named_for_reasoning(ref: str) -> bool:
+    return bool(_REASONING_NAME.search(ref.rpartition("::")[2].lower()))
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +60,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def reasons(self) -> bool:
         """Whether it thinks before it answers; told by its abilities, else by its name."""
-        return "reasoning" in self.abilities or bool(_REASONING_NAME.search(self.id.lower()))
+        return "reasoning" in self.abilities or _is_named_for_reasoning(self.ref)
 
     @property
     def chats(self) -> bool:

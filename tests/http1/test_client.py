@@ -195,10 +195,10 @@ def test_what_keeps_coming_is_never_cut_by_the_idle_clock(run: Run) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n")
             for _ in range(20):
                 writer.write(b"x")
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)
 
         async with origin(drips) as (_, port), client_of(port) as client:
-            incoming = await client.send(get(), Clocks(9, 0.2, 0.2))
+            incoming = await client.send(get(), Clocks(9, 1.5, 1.5))  # less than all pieces take together
             assert await incoming.read(20) == b"x" * 20
 
     run(main())

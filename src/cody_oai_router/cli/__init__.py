@@ -13,7 +13,6 @@ from typing import Final, NoReturn
 
 from cody_oai_router import __version__
 from cody_oai_router.cli.console import hold_window
-from cody_oai_router.cli.demo import demo
 from cody_oai_router.cli.keys import generate_key
 from cody_oai_router.cli.serve import serve
 from cody_oai_router.variables import VARIABLES
@@ -41,12 +40,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return generate_key()
     flags = _flags(vars(parsed))
     try:
-        code = demo(flags) if parsed.command == "demo" else serve(flags, or_demo=parsed.or_demo)
+        code = _demo(flags) if parsed.command == "demo" else serve(flags, or_demo=parsed.or_demo)
     except KeyboardInterrupt:
         return 0
     if code:
         hold_window()
     return code
+
+
+def _demo(flags: Mapping[str, str]) -> int:
+    # Imported here: the simulator would make every start of the router a tenth slower.
+    from cody_oai_router.cli.demo import demo  # noqa: PLC0415
+
+    return demo(flags)
 
 
 def _parser() -> _Parser:

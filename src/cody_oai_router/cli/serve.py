@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cody_oai_router.cli.console import complain
-from cody_oai_router.cli.demo import demo_from
 from cody_oai_router.cli.running import Router, run_router
 from cody_oai_router.cli.sources import Sources, find_sources, read_named_file, this_machine, user_file
 from cody_oai_router.cli.workers import run_workers
@@ -22,6 +21,8 @@ def serve(flags: Mapping[str, str], *, or_demo: bool = False, router: Router | N
         return run_router(settings, warnings=sources.warnings, router=router)
     if or_demo and settings.token_missing and not settings.lines:
         complain([*settings.hints, "No Sourcegraph access token is configured: starting demo mode instead."])
+        from cody_oai_router.cli.demo import demo_from  # noqa: PLC0415 - not needed for a router with a token
+
         return demo_from(sources, router=router)
     complain(settings.lines)
     if settings.token_missing:

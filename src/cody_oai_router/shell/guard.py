@@ -16,6 +16,9 @@ from cody_oai_router.settings import Settings
 
 Headers = list[tuple[bytes, bytes]]
 
+# Spellings of allowed hosts that are kept; more than a machine's programs use.
+MAX_REMEMBERED: Final = 64
+
 # Paths that answer without a key: they tell nothing that a port scan does not.
 _OPEN: Final = frozenset({"/health"})
 
@@ -34,6 +37,9 @@ class Guard:
         self._hosts = frozenset(map(_canonical, (*settings.allowed_hosts, *settings.hosts)))
         self._origins = frozenset(settings.allowed_origins)
         self._key = settings.api_key
+        self._welcome: set[bytes] = (
+            set()
+        )  # Host headers that were let in: clients use one or two, and reading one is dear
 
     def refusal(self, request: Request, path: str) -> Fault | None:
         """Gives the reason why a request is not let in; `path` is normalised (`app.normal_path`)."""
@@ -69,10 +75,14 @@ class Guard:
 
     def _host(self, request: Request) -> Fault | None:
         value = request.header(b"host")
+        if value in self._welcome:
+            return None
         shown = _shown(value or b"")
         match = _HOST.fullmatch(shown)
         name = _canonical(match[1] or match[2]) if match else ""
-        if name and (is_loopback(name) or name in self._hosts):
+        if value and name and (is_loopback(name) or name in self._hosts):
+            if len(self._welcome) < MAX_REMEMBERED:
+                self._welcome.add(value)
             return None
         message = (
             f"Requests for the host '{shown}' are refused: add it to ALLOWED_HOSTS if it is really this router's name."

@@ -1,7 +1,6 @@
 """Requests: what is read, what is refused in which words, and that no bytes make it raise."""
 
 import json
-import time
 from typing import Any
 
 import msgspec
@@ -460,31 +459,6 @@ def test_no_bytes_make_it_raise(body: bytes) -> None:
         assert set(found.adapted) <= set(NOTES)
     else:
         assert 400 <= found.status < 500
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda size: {"messages": [HI] * size},
-        lambda size: {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}] * size}]},
-        lambda size: {"messages": [HI], "tools": [tool(f"f{number}") for number in range(size)]},
-        lambda size: {"messages": [HI], "stop": "x" * size * 100},
-        lambda size: {"messages": [HI]} | {f"field{number}": number for number in range(size)},
-    ],
-    ids=["messages", "parts", "tools", "stop", "fields"],
-)
-def test_twice_the_request_takes_about_twice_the_time(make: Any) -> None:
-    small, large = (json.dumps({"model": "m"} | make(size)).encode() for size in (2_000, 32_000))
-    assert _seconds(large) < 16 * 6 * max(_seconds(small), 0.0005)
-
-
-def _seconds(body: bytes) -> float:
-    best = 60.0
-    for _ in range(3):
-        start = time.perf_counter()
-        assert isinstance(read_prompt(body), Prompt)
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 @pytest.mark.parametrize(
