@@ -279,8 +279,9 @@ def test_a_router_that_stops_in_mid_stream() -> None:
         stream = sdk.chat.completions.create(model=MODEL, messages=said("[[mid-hold:x]][[words:4]]"), stream=True)
         assert next(stream).choices[0].delta.role == "assistant"
         stand.stop()
-        with pytest.raises(openai.APIConnectionError):
+        with pytest.raises(openai.APIError) as caught:
             list(stream)
+        assert caught.value.message == "The router is shutting down; ask again when it is back."
 
 
 def test_a_router_that_stops_lets_answers_finish() -> None:
