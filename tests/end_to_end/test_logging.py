@@ -76,7 +76,10 @@ def test_what_the_http_layer_refuses_has_its_line_too() -> None:
         async with both(variables={"MAX_BODY_BYTES": "10"}) as (_, running):
             assert (await ask(running)).status == 413
             assert (await exchange(running, b"GET /\r\n\r\n")).status == 400
-        assert lines(running) == ["- - 413 Nms failure=too_large", "- - 400 Nms failure=bad_request"]
+        assert lines(running) == [
+            "POST /v1/chat/completions 413 Nms failure=too_large",
+            "- - 400 Nms failure=bad_request",
+        ]
 
     run(scenario())
 

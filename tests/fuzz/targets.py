@@ -84,8 +84,9 @@ class _Application:
         assert all(name == name.lower() and b"\r" not in value + name for name, value in request.headers)
         return None
 
-    def malformed(self, status: int, reason: str) -> Response:
+    def malformed(self, status: int, reason: str, request: Request | None) -> Response:
         assert reason
+        assert request is None or request.method
         return Response(status)
 
     def failed(self, request: Request, error: BaseException | None) -> Response:

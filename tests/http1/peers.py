@@ -47,7 +47,8 @@ class FakeApplication:
         self.admitted.append(request.target)
         return self.refusals.get(request.path)
 
-    def malformed(self, status: int, reason: str) -> Response:
+    def malformed(self, status: int, reason: str, request: Request | None) -> Response:
+        assert request is None or request.method
         return Response(status, [(b"Content-Type", b"text/plain")], reason.encode())
 
     def failed(self, request: Request, error: BaseException | None) -> Response:

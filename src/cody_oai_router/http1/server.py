@@ -27,8 +27,11 @@ class Application(Protocol):
         """Judge a head before any byte of its body is read; a Response refuses the request."""
         ...
 
-    def malformed(self, status: int, reason: str) -> Response:
-        """Return the answer to what is no acceptable HTTP: 400, 408, 413, 417, 431, 501, 503 or 505."""
+    def malformed(self, status: int, reason: str, request: Request | None) -> Response:
+        """Return the answer to what is no acceptable HTTP: 400, 408, 413, 417, 431, 501, 503 or 505.
+
+        `request` is its head, where that could be read.
+        """
         ...
 
     def failed(self, request: Request, error: BaseException | None) -> Response:
@@ -153,9 +156,9 @@ class Server:
         except Exception as error:  # noqa: BLE001 - a fault in the guard must refuse, whatever it is
             return self._application.failed(request, error)
 
-    def malformed(self, status: int, reason: str) -> Response:
+    def malformed(self, status: int, reason: str, request: Request | None) -> Response:
         """Ask the application for the answer to what is no acceptable HTTP."""
-        return self._application.malformed(status, reason)
+        return self._application.malformed(status, reason, request)
 
     def handle(self, request: Request, exchange: ServerExchange) -> None:
         """Start the handler."""

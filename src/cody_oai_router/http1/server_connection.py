@@ -278,10 +278,11 @@ class ServerConnection(asyncio.Protocol):
         self._server.handle(request, exchange)
 
     def _refuse(self, refusal: Refusal, request: Request | None = None) -> None:
+        answer = self._server.malformed(refusal.status, refusal.reason, request)
         request = request or Request("GET", "*", "1.1", [])
         request.keep_alive = False
         self._exchange = exchange = ServerExchange(self, self._transport, request)
-        exchange.respond(self._server.malformed(*refusal))
+        exchange.respond(answer)
 
     def _head_too_large(self) -> Refusal:
         return Refusal(431, f"the head is larger than {self._limits.head_bytes} bytes")

@@ -50,11 +50,14 @@ class App:
             self._shop.log.request(self._entry(request, record))
         return response
 
-    def malformed(self, status: int, reason: str) -> Response:
-        """Words what the HTTP layer refuses by itself."""
+    def malformed(self, status: int, reason: str, request: Request | None) -> Response:
+        """Words what the HTTP layer refuses by itself; a head that could not be read has no method and no path to log."""
         kind = _KIND_OF.get(status, "bad_request" if status < STATUS["internal"] else "unavailable")
-        self._shop.log.request(Entry(method="-", path="-", status=status, duration=0.0, failure=kind))
-        return self._refusal(Fault(kind=kind, message=reason, override=status), self._headers(None))
+        record = Record()
+        record.status, record.failure = status, kind
+        unread = Entry(method="-", path="-", status=status, duration=0.0, attempts=0, failure=kind)
+        self._shop.log.request(unread if request is None else self._entry(request, record))
+        return self._refusal(Fault(kind=kind, message=reason, override=status), self._headers(request))
 
     def failed(self, request: Request, error: BaseException | None) -> Response:
         """Answers for a defect of ours: an id for the client, the rest for the log."""
