@@ -1,6 +1,8 @@
 """The timer runs while there is something to watch, as often as the shortest clock needs."""
 
 import asyncio
+from collections.abc import Callable
+from typing import cast
 
 from cody_oai_router.http1.sweep import Sweep
 from http1.peers import Run
@@ -65,23 +67,43 @@ def test_it_can_be_stopped(run: Run) -> None:
     run(main())
 
 
-def test_what_a_look_starts_to_watch_is_watched_once(run: Run) -> None:
-    async def main() -> None:
-        looks: list[float] = []
-        enough = asyncio.Event()
+class Timers:
+    """Stands in for a loop: keeps what is to be called and calls it when it is told to."""
 
-        def look(now: float) -> bool:
-            looks.append(now)
-            sweep.watch(0.02)
-            if len(looks) == 4:
-                enough.set()
-            return True
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
 
-        sweep = Sweep(asyncio.get_running_loop(), look)
+    def time(self) -> float:
+        return 0.0
+
+    def call_later(self, _: float, callback: Callable[[], None]) -> "Handle":
+        self.waiting.append(callback)
+        return Handle(self, callback)
+
+    def fire(self) -> None:
+        self.waiting.pop()()
+
+
+class Handle:
+    def __init__(self, timers: Timers, callback: Callable[[], None]) -> None:
+        self._timers = timers
+        self._callback = callback
+
+    def cancel(self) -> None:
+        self._timers.waiting.remove(self._callback)
+
+
+def test_what_a_look_starts_to_watch_is_watched_once() -> None:
+    timers = Timers()
+
+    def look(_: float) -> bool:
         sweep.watch(0.02)
-        began = asyncio.get_running_loop().time()
-        await enough.wait()
-        assert asyncio.get_running_loop().time() - began >= 4 * 0.005
-        sweep.stop()
+        return True
 
-    run(main())
+    sweep = Sweep(cast("asyncio.AbstractEventLoop", timers), look)
+    sweep.watch(0.02)
+    for _ in range(4):
+        assert len(timers.waiting) == 1
+        timers.fire()
+    sweep.stop()
+    assert timers.waiting == []
