@@ -44,7 +44,9 @@ def test_workers_may_share_a_port(run: Run) -> None:
         servers = [Server(FakeApplication()) for _ in range(2)]
         try:
             ((_, port),) = await servers[0].start("127.0.0.1", 0, reuse_port=True)
-            await servers[1].start("127.0.0.1", port, reuse_port=True)
+            assert await servers[1].start("127.0.0.1", port, reuse_port=True) == [("127.0.0.1", port)]
+            with pytest.raises(OSError, match="in use"):
+                await servers[1].start("127.0.0.1", port)
         finally:
             for server in servers:
                 await server.close()

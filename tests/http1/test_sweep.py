@@ -32,51 +32,18 @@ def test_it_stops_when_there_is_nothing_left_and_starts_again(run: Run) -> None:
     run(main())
 
 
-def test_a_shorter_clock_is_looked_at_sooner(run: Run) -> None:
-    async def main() -> None:
-        looked = asyncio.Event()
-
-        def look(_: float) -> bool:
-            looked.set()
-            return False
-
-        sweep = Sweep(asyncio.get_running_loop(), look)
-        sweep.watch(600)
-        sweep.watch(0.02)
-        sweep.watch(600)
-        await asyncio.wait_for(looked.wait(), 0.5)
-
-    run(main())
-
-
-def test_it_can_be_stopped(run: Run) -> None:
-    async def main() -> None:
-        looks: list[float] = []
-
-        def look(now: float) -> bool:
-            looks.append(now)
-            return True
-
-        sweep = Sweep(asyncio.get_running_loop(), look)
-        sweep.stop()
-        sweep.watch(0.02)
-        sweep.stop()
-        await asyncio.sleep(0.05)
-        assert looks == []
-
-    run(main())
-
-
 class Timers:
     """Stands in for a loop: keeps what is to be called and calls it when it is told to."""
 
     def __init__(self) -> None:
         self.waiting: list[Callable[[], None]] = []
+        self.delays: list[float] = []
 
     def time(self) -> float:
         return 0.0
 
-    def call_later(self, _: float, callback: Callable[[], None]) -> "Handle":
+    def call_later(self, delay: float, callback: Callable[[], None]) -> "Handle":
+        self.delays.append(delay)
         self.waiting.append(callback)
         return Handle(self, callback)
 
@@ -93,6 +60,29 @@ class Handle:
         self._timers.waiting.remove(self._callback)
 
 
+def sweep_of(timers: Timers, look: Callable[[float], bool]) -> Sweep:
+    return Sweep(cast("asyncio.AbstractEventLoop", timers), look)
+
+
+def test_a_shorter_clock_is_looked_at_sooner_and_a_longer_one_changes_nothing() -> None:
+    timers = Timers()
+    sweep = sweep_of(timers, lambda _: True)
+    for shortest in (600, 0.04, 600):
+        sweep.watch(shortest)
+    assert timers.delays == [1.0, 0.01]
+    assert len(timers.waiting) == 1
+
+
+def test_it_can_be_stopped() -> None:
+    timers = Timers()
+    sweep = sweep_of(timers, lambda _: True)
+    sweep.stop()
+    sweep.watch(0.02)
+    assert len(timers.waiting) == 1
+    sweep.stop()
+    assert timers.waiting == []
+
+
 def test_what_a_look_starts_to_watch_is_watched_once() -> None:
     timers = Timers()
 
@@ -100,7 +90,7 @@ def test_what_a_look_starts_to_watch_is_watched_once() -> None:
         sweep.watch(0.02)
         return True
 
-    sweep = Sweep(cast("asyncio.AbstractEventLoop", timers), look)
+    sweep = sweep_of(timers, look)
     sweep.watch(0.02)
     for _ in range(4):
         assert len(timers.waiting) == 1
