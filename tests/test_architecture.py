@@ -57,8 +57,14 @@ def test_the_core_does_nothing_but_think(module: Path) -> None:
 @pytest.mark.parametrize("module", within("dialects"), ids=names)
 def test_a_dialect_knows_no_other_and_nothing_above_it(module: Path) -> None:
     mine = f"dialects.{module.parts[1]}"
-    known = ("conversation", "events", "faults", "sse", "notes", mine)
+    known = ("conversation", "events", "faults", "sse", "notes", "sourcegraph", mine)
     assert [name for name in ours(module) if not name.startswith(known) and name != "dialects"] == []
+
+
+@pytest.mark.parametrize("module", within("sourcegraph"), ids=names)
+def test_what_both_endpoints_share_knows_neither(module: Path) -> None:
+    known = ("conversation", "events", "faults", "sourcegraph")
+    assert [name for name in ours(module) if not name.startswith(known)] == []
 
 
 @pytest.mark.parametrize("module", within("adapt"), ids=names)

@@ -7,10 +7,11 @@ import pytest
 
 from cody_oai_router.abilities import LLM_API, Abilities
 from cody_oai_router.catalogue import Catalogue, Model, Resolved
-from cody_oai_router.dialects import llm_chat, openai_chat
+from cody_oai_router.dialects import openai_chat
 from cody_oai_router.exchange import Again, Budgets, Plan, again, plan, resolve
 from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, Fault
 from cody_oai_router.lessons import Lesson
+from cody_oai_router.sourcegraph.refusals import read_fault
 
 BUDGETS = Budgets(plain=4000, reasoning=32000)
 GPT = Model(ref="openai::v1::gpt-4o", abilities=frozenset({"chat"}))
@@ -299,7 +300,7 @@ def test_lessons_reach_the_messages() -> None:
 
 
 def refusal(text: str, status: int = 400) -> Fault:
-    return llm_chat.read_fault(status, {}, text.encode(), 0)
+    return read_fault(status, {}, text.encode(), 0)
 
 
 def code(word: str) -> Fault:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cody_oai_router.dialects.llm_chat import read_fault
 from cody_oai_router.faults import Fault
 from cody_oai_router.lessons import OF_INSTANCE, Lesson, learn
+from cody_oai_router.sourcegraph.refusals import read_fault
 
 TEXTS: list[tuple[str, Lesson]] = [
     ("found consecutive messages with the same speaker", "merge"),

@@ -41,6 +41,7 @@ from cody_oai_router.notation import Wrong
 from cody_oai_router.reading import File, Source
 from cody_oai_router.relay import Source as Answer
 from cody_oai_router.settings import Settings, read_settings
+from cody_oai_router.sourcegraph import refusals
 from cody_oai_router.sse import Frame, Splitter
 from fuzz.wire import Wire, cuts
 
@@ -246,7 +247,7 @@ def read_fault(data: bytes) -> None:
     """A refusal: status, one header and body are the input's first two bytes, its first line, and the rest."""
     line, _, body = data[2:].partition(b"\n")
     name, _, value = line.decode("latin-1").partition(":")
-    fault = llm_chat.read_fault(300 + int.from_bytes(data[:2], "big") % 400, {name.lower(): value}, body, _NOW)
+    fault = refusals.read_fault(300 + int.from_bytes(data[:2], "big") % 400, {name.lower(): value}, body, _NOW)
     _is_fault(fault)
     assert fault.retry_after is None or fault.retry_after >= 0
 

@@ -21,6 +21,7 @@ from cody_oai_router.shell.instance import decoded
 from cody_oai_router.shell.reception import Outlet, Reception
 from cody_oai_router.shell.streaming import Stream
 from cody_oai_router.shell.workshop import Workshop
+from cody_oai_router.sourcegraph.refusals import read_fault
 from cody_oai_router.upstreams import llm_api
 
 Headers = list[tuple[bytes, bytes]]
@@ -164,7 +165,7 @@ class Chat:
 
     async def _refusal(self, incoming: Incoming) -> Fault:
         body = await incoming.read(MAX_ERROR_BYTES)
-        return llm_chat.read_fault(incoming.status, decoded(incoming.headers), body, self._shop.clock.wall())
+        return read_fault(incoming.status, decoded(incoming.headers), body, self._shop.clock.wall())
 
     async def _receive(self, incoming: Incoming, outlet: Outlet) -> Fault | None:
         limits = self._shop.settings.limits

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from cody_oai_router.catalogue import Catalogue, Model, merged, read_listing, read_supported
-from cody_oai_router.dialects import llm_chat
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import Client, ClientError, Clocks, Outgoing
 from cody_oai_router.lessons import LIFETIME, OF_INSTANCE, Lesson
 from cody_oai_router.settings import Settings
 from cody_oai_router.shell.clock import Clock
 from cody_oai_router.shell.failures import fault_of
+from cody_oai_router.sourcegraph.refusals import read_fault
 from cody_oai_router.upstreams import llm_api
 
 # Models change a few times a year; ten minutes is what a user waits for a new one without restarting anything.
@@ -109,7 +109,7 @@ class Instance:
             return fault_of(error)
         if incoming.status == 200:  # noqa: PLR2004 - HTTP's own number
             return body
-        return llm_chat.read_fault(incoming.status, decoded(incoming.headers), body, self._clock.wall())
+        return read_fault(incoming.status, decoded(incoming.headers), body, self._clock.wall())
 
 
 def decoded(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from cody_oai_router.conversation import Reply, ToolCall, collect
 from cody_oai_router.dialects.llm_chat import Reader, read_reply
-from cody_oai_router.dialects.llm_chat.reading import MAX_CALLS, STOP_REASONS
 from cody_oai_router.events import CallArguments, CallStart, Event, Failed, Reasoning, Stop, StopReason, Text, Usage
 from cody_oai_router.faults import HOLLOW_TOOL_CALLS, Fault
+from cody_oai_router.sourcegraph.answers import MAX_CALLS, STOP_REASONS
 from cody_oai_router.sse import Frame
 from strategies import wild_bytes
 

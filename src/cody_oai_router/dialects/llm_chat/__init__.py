@@ -4,7 +4,6 @@ It looks like OpenAI's, but it is a dialect of its own: contract §2 says what i
 """
 
 from cody_oai_router.dialects.llm_chat.reading import Reader, read_reply
-from cody_oai_router.dialects.llm_chat.refusals import read_fault
 from cody_oai_router.dialects.llm_chat.writing import write_prompt
 
-__all__ = ["Reader", "read_fault", "read_reply", "write_prompt"]
+__all__ = ["Reader", "read_reply", "write_prompt"]

@@ -4,37 +4,17 @@ Tolerant of all that the contract saw (§3.1, §3.2): a new id in every chunk, e
 the last chunk, no `[DONE]`, an error as a bare line or inside HTTP 200. Never raises, whatever the bytes are.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from cody_oai_router.conversation import Reply, collect
-from cody_oai_router.dialects.llm_chat.calls import CallIndexer
-from cody_oai_router.dialects.llm_chat.refusals import fault_of_text, fault_of_words
-from cody_oai_router.events import Event, Failed, Reasoning, Stop, StopReason, Text, Usage
-from cody_oai_router.faults import HOLLOW_TOOL_CALLS, Fault
+from cody_oai_router.events import Event, Failed, Reasoning, Text
+from cody_oai_router.faults import Fault
+from cody_oai_router.sourcegraph.answers import MAX_CALLS, TOO_MANY_CALLS, UNREADABLE, UsageFields, ending, usage_of
+from cody_oai_router.sourcegraph.calls import CallIndexer
+from cody_oai_router.sourcegraph.refusals import fault_of_text, fault_of_words
 from cody_oai_router.sse import Frame
-
-# One answer calls a handful of tools; a hundred times that is a fault of upstream, not a wish of the model.
-MAX_CALLS: Final = 512
-
-# Contract §3.3. Words not listed end an answer like `stop` does.
-STOP_REASONS: Final[dict[str, StopReason]] = {
-    "stop": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "STOP": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "MAX_TOKENS": "length",
-    "tool_use": "tool_calls",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "SAFETY": "content_filter",
-    "RECITATION": "content_filter",
-    "refusal": "content_filter",
-}
 
 
 class _Function(msgspec.Struct):
@@ -60,37 +40,14 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-
-
-class _CompletionDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    credits: float | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-
-
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: UsageFields | None = None
     message: Any = None
     error: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
-
-# A piece of an answer, never quoted: its text is the model's, and its words are no refusal to learn from.
-_UNREADABLE: Final = Fault(
-    kind="bad_gateway", message="Sourcegraph sent something that is not whole, or no JSON; ask again."
-)
 
 
 class Reader:
@@ -99,11 +56,10 @@ class Reader:
     `ended` tells that a finish word was seen: the answer is complete even if the connection breaks now.
     """
 
-    __slots__ = ("_calls", "_failed", "_reason", "ended")
+    __slots__ = ("_calls", "_failed", "ended")
 
     def __init__(self) -> None:
         self._calls = CallIndexer(MAX_CALLS)
-        self._reason: StopReason | None = None
         self._failed = False
         self.ended = False
 
@@ -141,7 +97,7 @@ class Reader:
         """Reads data lines that no blank line parts (contract §3.2 has seen one `data:` line a chunk, not what is between)."""
         lines = frame.data.split(b"\n")
         if len(lines) == 1:
-            self._fail(_UNREADABLE, events)
+            self._fail(UNREADABLE, events)
             return
         for line in lines:
             if line and not self._failed:
@@ -159,7 +115,7 @@ class Reader:
             if choice.finish_reason and not self._failed:
                 self._stop(choice.finish_reason, events)
         if chunk.usage is not None and not self._failed:
-            events.append(_usage(chunk.usage))
+            events.append(usage_of(chunk.usage))
 
     def _said(self, said: _Said, events: list[Event]) -> None:
         if said.reasoning_content:
@@ -174,20 +130,18 @@ class Reader:
             function = call.function or _Function()
             events += self._calls.take(call.index or 0, call.id or "", function.name or "", function.arguments or "")
             if self._calls.overflowed:
-                message = f"Sourcegraph sent more than {MAX_CALLS} tool calls in one answer."
-                self._fail(Fault(kind="bad_gateway", message=message), events)
+                self._fail(TOO_MANY_CALLS, events)
                 return
 
     def _stop(self, word: str, events: list[Event]) -> None:
         if self.ended:
             return
-        reason = STOP_REASONS.get(word, "stop")
-        if reason == "tool_calls" and not self._calls.count:
-            message = "Sourcegraph announced tool calls and then sent none; ask again."
-            self._fail(Fault(kind="bad_gateway", message=message, code=HOLLOW_TOOL_CALLS), events)
+        end = ending(word, calls=self._calls.count)
+        if isinstance(end, Failed):
+            self._fail(end.fault, events)
             return
         self.ended = True
-        events.append(Stop("tool_calls" if reason == "stop" and self._calls.count else reason))
+        events.append(end)
 
     def _error(self, data: bytes, events: list[Event]) -> None:
         self._fail(fault_of_text(data), events)
@@ -205,7 +159,7 @@ def read_reply(body: bytes) -> Reply | Fault:
     try:
         chunk = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _UNREADABLE if body.startswith(b"{") else fault_of_text(body)
+        return UNREADABLE if body.startswith(b"{") else fault_of_text(body)
     if not chunk.choices:
         return fault_of_text(body) if chunk.error is not None or chunk.message is not None else fault_of_words("")
     reader = Reader()
@@ -219,17 +173,3 @@ def _numbered(message: _Said) -> _Said:
     for index, call in enumerate(message.tool_calls or ()):
         call.index = index
     return message
-
-
-def _usage(usage: _Usage) -> Usage:
-    prompt = usage.prompt_tokens_details or _PromptDetails()
-    completion = usage.completion_tokens_details or _CompletionDetails()
-    return Usage(
-        prompt_tokens=usage.prompt_tokens or 0,
-        completion_tokens=usage.completion_tokens or 0,
-        total_tokens=usage.total_tokens or 0,
-        cached_tokens=prompt.cached_tokens,
-        cache_creation_tokens=prompt.cache_creation_input_tokens,
-        reasoning_tokens=completion.reasoning_tokens,
-        credits=None if usage.credits is None else -int(-usage.credits // 1),
-    )

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cody_oai_router.dialects.llm_chat import read_fault
-from cody_oai_router.dialects.llm_chat.refusals import fault_of_text, retry_after, words_of
 from cody_oai_router.faults import EMPTY_ANSWER, Fault, Kind
+from cody_oai_router.sourcegraph.refusals import fault_of_text, read_fault, retry_after, words_of
 from strategies import texts, wild_bytes
 
 # 2024-04-26 23:43:00 UTC

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cody_oai_router.conversation import ToolCall, collect
-from cody_oai_router.dialects.llm_chat.calls import CallIndexer, Documents
 from cody_oai_router.events import Adapted, CallArguments, CallStart, Event, Stop
 from cody_oai_router.faults import Fault
+from cody_oai_router.sourcegraph.calls import CallIndexer, Documents
 
 SPLIT = Adapted("tool-calls:split")
 
