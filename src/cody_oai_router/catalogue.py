@@ -45,6 +45,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     created: int = 0
     abilities: frozenset[str] = frozenset()
     deprecated: bool = False
+    max_input: int | None = None
     max_output: int | None = None
 
     @property
@@ -63,18 +64,27 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         return "reasoning" in self.abilities or _is_named_for_reasoning(self.ref)
 
     @property
+    def streams(self) -> bool:
+        """Whether it may be asked for a stream (contract §6.3: Cody's clients do not stream where this says so)."""
+        return "streamDisabled" not in self.abilities
+
+    @property
     def chats(self) -> bool:
         """Whether it can be talked to; one whose abilities nobody knows is given the benefit of the doubt."""
         return not self.abilities or "chat" in self.abilities
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """A name that was found: the reference to ask for, how it was found, and what is known of the model."""
+    """A name that was found: the reference to ask for, how it was found, and what is known of the model.
+
+    `lacks` are the abilities that other models of the instance are said to have and this one is not.
+    """
 
     ref: str
     how: How
     model: Model | None = None
     reasoning_chosen: bool = False
+    lacks: frozenset[str] = frozenset()
 
 
 class Catalogue:
@@ -86,18 +96,25 @@ class Catalogue:
         self._default = default
         self._by_ref = {model.ref: model for model in self.models}
         self._resolved: dict[tuple[str, bool], Resolved | None] = {}
+        self._spoken_of = frozenset[str]().union(*(model.abilities for model in self.models))
         self._chat = sorted((model for model in self.models if model.chats), key=lambda model: model.deprecated)
 
     def resolve(self, name: str, *, reasoning: bool = False) -> Resolved | None:
         """Finds the model that a client means by `name`; nothing where there is none (and no default)."""
         if len(name) > MAX_COMPARED:
-            return self._resolve(name, reasoning=reasoning)
+            return self._complete(self._resolve(name, reasoning=reasoning))
         key = (name, reasoning)
         if key not in self._resolved:
             if len(self._resolved) >= MAX_REMEMBERED:
                 self._resolved.clear()
-            self._resolved[key] = self._resolve(name, reasoning=reasoning)
+            self._resolved[key] = self._complete(self._resolve(name, reasoning=reasoning))
         return self._resolved[key]
+
+    def _complete(self, resolved: Resolved | None) -> Resolved | None:
+        """Adds what the model lacks, as far as the instance's words go: an older one does not speak of vision or tools at all."""
+        if resolved is None or resolved.model is None or not resolved.model.abilities:
+            return resolved
+        return msgspec.structs.replace(resolved, lacks=self._spoken_of - resolved.model.abilities)
 
     def _resolve(self, name: str, *, reasoning: bool) -> Resolved | None:
         name = name.removeprefix("models/")
@@ -120,11 +137,11 @@ class Catalogue:
     def listed(self) -> list[ListedModel]:
         """Lists what can be asked for: the user's own names, short ids, then full references."""
         chat = [model for model in self.models if model.chats]
-        rows = {alias: ListedModel(alias, self._owner(ref)) for alias, ref in self._aliases.items()}
+        rows = {alias: self._alias_row(alias, target) for alias, target in self._aliases.items()}
         for model in chat:
-            rows.setdefault(model.id, ListedModel(model.id, model.provider, model.created))
+            rows.setdefault(model.id, _row(model.id, model))
         for model in chat:
-            rows.setdefault(model.ref, ListedModel(model.ref, model.provider, model.created))
+            rows.setdefault(model.ref, _row(model.ref, model))
         return list(rows.values())
 
     def described(self, name: str) -> ListedModel | None:
@@ -135,11 +152,11 @@ class Catalogue:
         found = self._direct(name)
         if found is None or found.model is None or found.how == "family":
             return None
-        return ListedModel(name, found.model.provider, found.model.created)
+        return _row(name, found.model)
 
-    def _owner(self, name: str) -> str:
-        model = self._by_ref.get(name)
-        return model.provider if model else "router"
+    def _alias_row(self, alias: str, target: str) -> ListedModel:
+        model = self._aliased(target).model
+        return _row(alias, model) if model else ListedModel(alias, "router")
 
     def _direct(self, name: str) -> Resolved | None:
         if name in self._by_ref:
@@ -186,6 +203,12 @@ class Catalogue:
             if match and other.provider == model.provider and normalised(match[1]) == base:
                 return other
         return None
+
+
+def _row(name: str, model: Model) -> ListedModel:
+    return ListedModel(
+        name, model.provider, model.created, model.max_input, model.max_output, tuple(sorted(model.abilities))
+    )
 
 
 def read_listing(body: bytes) -> list[Model] | None:
@@ -253,6 +276,7 @@ class _Listing(msgspec.Struct):
 
 
 class _Window(msgspec.Struct):
+    maxInputTokens: int | None = None  # noqa: N815 - the wire's own name
     maxOutputTokens: int | None = None  # noqa: N815 - the wire's own name
 
 
@@ -288,5 +312,6 @@ def _model(row: _Supported) -> Model:
         name=row.modelName,
         abilities=frozenset(row.capabilities or ()),
         deprecated=row.status == "deprecated",
-        max_output=window.maxOutputTokens if window and window.maxOutputTokens else None,
+        max_input=(window.maxInputTokens or None) if window else None,
+        max_output=(window.maxOutputTokens or None) if window else None,
     )

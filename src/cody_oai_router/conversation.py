@@ -28,9 +28,10 @@ Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
 
 class TextPart(msgspec.Struct, frozen=True):
-    """Text; `text` is a JSON string with its quotes."""
+    """Text; `text` is a JSON string with its quotes, `cache_control` a hint (JSON) that the prompt is worth keeping up to here."""
 
     text: msgspec.Raw
+    cache_control: msgspec.Raw | None = None
 
 
 class ImagePart(msgspec.Struct, frozen=True):
@@ -118,11 +119,14 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListedModel(msgspec.Struct, frozen=True):
-    """One line of a model listing; `created` is in Unix seconds, 0 where nobody knows."""
+    """One line of a model listing; `created` is in Unix seconds, 0 where nobody knows; limits are in tokens."""
 
     id: str
     owned_by: str
     created: int = 0
+    max_input: int | None = None
+    max_output: int | None = None
+    abilities: tuple[str, ...] = ()
 
 
 class Collector:

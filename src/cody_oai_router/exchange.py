@@ -1,20 +1,27 @@
-"""Decides one exchange: what to ask of which model, how, and what a refusal changes about it.
+"""Decides one exchange: which model, which road, what to ask, and what a refusal changes about it.
 
 Pure: (prompt, what is known of the instance, settings) → `Plan` or `Fault`. The shell carries a plan out and asks here
 again when upstream refuses.
 """
 
+from collections.abc import Callable
 from typing import Final, Literal
 
 import msgspec
 
-from cody_oai_router.abilities import Abilities, missing
+from cody_oai_router.abilities import Abilities, Endpoint, Need, cody_stream, llm_api, lost, needs
+from cody_oai_router.adapt.fields import drop_fields
+from cody_oai_router.adapt.pairing import pair_results
 from cody_oai_router.adapt.roles import adapt_turns
+from cody_oai_router.adapt.system import lead_with_system
+from cody_oai_router.adapt.tool_prompt import describe
+from cody_oai_router.adapt.tool_text import CallFinder
 from cody_oai_router.catalogue import Catalogue, Model, Resolved
-from cody_oai_router.conversation import Prompt
-from cody_oai_router.dialects import llm_chat
-from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, Fault
+from cody_oai_router.conversation import Prompt, Role, Tool, Turn
+from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, UPSTREAM_GATE, Fault
 from cody_oai_router.lessons import Lesson, learn
+from cody_oai_router.upstreams import completions_stream
+from cody_oai_router.upstreams import llm_api as llm
 
 # The longest references of the contract (§6.2) have some 50 letters.
 MAX_NAME_SHOWN: Final = 128
@@ -28,6 +35,10 @@ _HOW_NOTES: Final = {
     "default": "model:default",
 }
 
+_WRITERS: Final = {"llm": llm.write_prompt, "cody": completions_stream.write_prompt}
+
+_Turns = tuple[Turn, ...]
+
 
 class Budgets(msgspec.Struct, frozen=True):
     """How many tokens an answer may have where the client does not say."""
@@ -36,26 +47,54 @@ class Budgets(msgspec.Struct, frozen=True):
     reasoning: int
 
 
+class Site(msgspec.Struct, frozen=True):
+    """What is known of the instance.
+
+    `api_version` is the newest of Cody's stream that it takes (0: none at all), None where nobody knows. `gated` tells that the LLM API is
+    closed.
+    """
+
+    api_version: int | None = None
+    gated: bool = False
+
+
+class Road(msgspec.Struct, frozen=True):
+    """The endpoint that a request goes to, its api-version (0 where it has none), and what it carries."""
+
+    endpoint: Endpoint
+    version: int
+    abilities: Abilities
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One request to upstream.
 
     `body` is buffers that follow each other. `stream` tells how it is asked for, whatever the client wants. `slow` tells that
     the first byte may take long: the model thinks first, or the whole answer comes at once. `adapted` is what the client is told.
+    `called` are the tools whose calls have to be found in the text of the answer, by `nonce`.
     """
 
     ref: str
+    road: Road
     body: list[bytes]
     stream: bool
     slow: bool
     lessons: frozenset[Lesson]
     adapted: tuple[str, ...]
+    called: tuple[Tool, ...] = ()
+    nonce: str = ""
+
+    def finder(self) -> CallFinder | None:
+        """Gives what finds the calls in the text of the answer, where the tools are emulated."""
+        return CallFinder(self.called, self.nonce) if self.called else None
 
 
 class Again(msgspec.Struct, frozen=True):
-    """Ask once more: with a lesson learnt, whole instead of streamed, or just so."""
+    """Ask once more: with a lesson learnt, whole instead of streamed, on another road, after a wait (seconds), or just so."""
 
-    why: Literal["lesson", "ask-whole", "empty"]
+    why: Literal["lesson", "ask-whole", "empty", "gate", "older", "wait"]
     lesson: Lesson | None = None
+    wait: float = 0.0
 
 
 def resolve(prompt: Prompt, catalogue: Catalogue) -> Resolved | Fault:
@@ -74,39 +113,72 @@ def resolve(prompt: Prompt, catalogue: Catalogue) -> Resolved | Fault:
     return Fault(kind="model_not_found", message=message, param="model")
 
 
+def choose(prompt: Prompt, resolved: Resolved, site: Site, api: Literal["auto", "llm", "cody"]) -> Road:
+    """Chooses the road: the LLM API unless it is closed, or Cody's stream carries what the prompt needs better (`abilities.py`)."""
+    version = completions_stream.NEWEST if site.api_version is None else site.api_version
+    by_cody = Road("cody", version, cody_stream(version))
+    by_llm = Road("llm", 0, llm_api(site.api_version))
+    if api != "auto":
+        return by_cody if api == "cody" else by_llm
+    if site.gated:
+        return by_cody
+    if site.api_version is None:
+        return by_llm
+    if _is_refused_by_grammar(resolved):
+        return by_cody
+    wanted = needs(prompt, thinks="thinking" in resolved.ref)
+    return by_cody if _carried(wanted, by_cody) > _carried(wanted, by_llm) else by_llm
+
+
 def plan(
     prompt: Prompt,
     resolved: Resolved,
-    abilities: Abilities,
+    road: Road,
     lessons: frozenset[Lesson],
     budgets: Budgets,
     *,
+    nonce: str,
     whole: bool = False,
 ) -> Plan | Fault:
-    """Makes the request; `whole` asks for the answer in one piece whatever else speaks for a stream."""
-    fault = missing(prompt, abilities)
+    """Makes the request; `whole` asks for the answer in one piece whatever else speaks for a stream, `nonce` is hex."""
+    fault = lost(prompt, road.abilities, blind="vision" in resolved.lacks)
     if fault is not None:
         return fault
-    stream = not whole and "whole" not in lessons
-    if prompt.tools and not prompt.stream and not abilities.reliable_streamed_calls:
-        stream = False
-    turns, notes = adapt_turns(prompt.turns, lessons)
-    reasons = _reasons(resolved)
+    native = road.abilities.native_tools and "tools" not in resolved.lacks
+    called = () if native else prompt.tools
+    stream = _streams(prompt, resolved, road, lessons, native=native) and not whole
+    turns, notes = _turns(prompt, road, lessons, nonce, native=native)
     tokens = _max_tokens(prompt, resolved, budgets, lessons, notes)
-    notes |= _notes(prompt, resolved, stream=stream)
-    adapted = msgspec.structs.replace(prompt, turns=turns)
+    notes |= _notes(prompt, resolved, road, stream=stream)
+    adapted = msgspec.structs.replace(prompt, turns=turns, tools=prompt.tools if native else ())
+    write = _WRITERS[road.endpoint]
     return Plan(
         ref=resolved.ref,
-        body=llm_chat.write_prompt(adapted, resolved.ref, max_tokens=tokens, stream=stream),
+        road=road,
+        body=write(adapted, resolved.ref, max_tokens=tokens, stream=stream, version=road.version),
         stream=stream,
-        slow=reasons or not stream,
+        slow=_reasons(resolved) or not stream,
         lessons=lessons,
         adapted=tuple(sorted(notes)),
+        called=called,
+        nonce=nonce,
     )
 
 
-def again(fault: Fault, tried: Plan, before: frozenset[str]) -> Again | None:
-    """Tells whether one more request is worth it; only asked while nothing was sent to the client, each reason once."""
+def again(
+    fault: Fault, tried: Plan, before: frozenset[str], *, api: Literal["auto", "llm", "cody"], patience: float = 0.0
+) -> Again | None:
+    """Tells whether one more request is worth it; only asked while nothing was sent to the client.
+
+    Each reason counts once, except waits, which end with `patience` (seconds), and api-versions, which run out.
+    """
+    if tried.road.endpoint == "cody" and "unsupported api version" in fault.said.lower():
+        return Again("older") if completions_stream.older(tried.road.version) is not None else None
+    if fault.code == UPSTREAM_GATE and tried.road.endpoint == "llm" and api == "auto":
+        return Again("gate")
+    if fault.kind == "rate_limited" and "concurren" in fault.said.lower():
+        wait = max(1.0, float(fault.retry_after or 0))
+        return Again("wait", wait=wait) if wait <= patience else None
     lesson = learn(fault)
     if lesson is not None:
         return None if lesson in tried.lessons else Again("lesson", lesson)
@@ -115,6 +187,49 @@ def again(fault: Fault, tried: Plan, before: frozenset[str]) -> Again | None:
     if fault.code == EMPTY_ANSWER and "empty" not in before:
         return Again("empty")
     return None
+
+
+def _is_refused_by_grammar(resolved: Resolved) -> bool:
+    """Tells whether the LLM API would refuse a reference for its capitals (contract §2.4, trap 54)."""
+    return resolved.ref != resolved.ref.lower()
+
+
+def _carried(wanted: frozenset[Need], road: Road) -> tuple[int, int]:
+    """Gives how well a road carries what is wanted: first by the worst of it, then by all of it."""
+    grades = [road.abilities.grade(need) for need in wanted]
+    return min(grades, default=0), sum(grades)
+
+
+def _streams(prompt: Prompt, resolved: Resolved, road: Road, lessons: frozenset[Lesson], *, native: bool) -> bool:
+    if "whole" in lessons or (resolved.model is not None and not resolved.model.streams):
+        return False
+    called = bool(prompt.tools) and native
+    return prompt.stream or not called or road.abilities.reliable_streamed_calls
+
+
+def _turns(
+    prompt: Prompt, road: Road, lessons: frozenset[Lesson], nonce: str, *, native: bool
+) -> tuple[_Turns, set[str]]:
+    """Gives the turns as the road carries them, and notes of what was changed: one step for each thing that it lacks."""
+    abilities = road.abilities
+    native_roles: set[Role] = set()
+    steps: list[Callable[[_Turns], tuple[_Turns, set[str]]]] = []
+    if not native:
+        steps.append(lambda turns: describe(turns, prompt.tools, nonce))
+    elif abilities.tool_results:
+        native_roles.add("tool")
+        steps.append(pair_results)
+    if abilities.system:
+        native_roles.add("system")
+        steps.append(lead_with_system)
+    if not abilities.cache_hints or not abilities.names:
+        steps.append(lambda turns: drop_fields(turns, cache_hints=not abilities.cache_hints, names=not abilities.names))
+    turns, notes = prompt.turns, set[str]()
+    for step in steps:
+        turns, changed = step(turns)
+        notes |= changed
+    turns, changed = adapt_turns(turns, lessons, frozenset(native_roles))
+    return turns, notes | changed
 
 
 def _shown(name: str) -> str:
@@ -141,13 +256,15 @@ def _max_tokens(
     return tokens
 
 
-def _notes(prompt: Prompt, resolved: Resolved, *, stream: bool) -> set[str]:
+def _notes(prompt: Prompt, resolved: Resolved, road: Road, *, stream: bool) -> set[str]:
     notes = set(prompt.adapted)
     how = _HOW_NOTES[resolved.how]
     if how is not None and resolved.ref != prompt.model:
         notes.add(how)
     if resolved.reasoning_chosen:
         notes.add("model:reasoning")
+    if road.endpoint == "cody":
+        notes.add("endpoint:cody")
     if stream != prompt.stream:
         notes.add("stream:folded" if stream else "stream:played")
     return notes

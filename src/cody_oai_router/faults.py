@@ -47,6 +47,8 @@ STATUS: Final[dict[Kind, int]] = {
 # client.
 EMPTY_ANSWER: Final = "empty_answer"
 HOLLOW_TOOL_CALLS: Final = "hollow_tool_calls"
+# The code of a refusal that may mean that the endpoint is closed on this instance.
+UPSTREAM_GATE: Final = "upstream_gate"
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):

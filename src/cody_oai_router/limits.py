@@ -2,7 +2,7 @@
 
 import msgspec
 
-from cody_oai_router.notation import read_bytes, read_count, read_seconds
+from cody_oai_router.notation import read_bytes, read_count, read_seconds, read_wait
 from cody_oai_router.reading import Reading
 
 
@@ -22,6 +22,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     write_stall: float
     keep_alive: float
     upstream_keep_alive: float
+    concurrency_wait: float
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +55,7 @@ def read_timeouts(reading: Reading) -> Timeouts:
         write_stall=reading.value("WRITE_TIMEOUT", read_seconds),
         keep_alive=reading.value("KEEP_ALIVE_TIMEOUT", read_seconds),
         upstream_keep_alive=reading.value("UPSTREAM_KEEP_ALIVE", read_seconds),
+        concurrency_wait=reading.value("CONCURRENCY_WAIT", read_wait),
     )
 
 

@@ -90,6 +90,11 @@ def read_seconds(text: str) -> float | Wrong:
     return seconds
 
 
+def read_wait(text: str) -> float | Wrong:
+    """A duration in seconds that may be none at all."""
+    return 0.0 if text.removesuffix("s").strip() == "0" else read_seconds(text)
+
+
 def read_switch(text: str) -> bool | Wrong:
     """1, true, yes or on; 0, false, no or off."""
     on = _SWITCH.get(text.lower())
@@ -119,6 +124,18 @@ def read_aliases(text: str) -> dict[str, str] | Wrong:
             return Wrong(f"{quoted(name)} is given twice")
         aliases[name] = model
     return aliases
+
+
+def read_api(text: str) -> Literal["auto", "llm", "cody"] | Wrong:
+    """The endpoint of Sourcegraph that answers."""
+    match text.strip().lower():
+        case "auto":
+            return "auto"
+        case "llm":
+            return "llm"
+        case "cody":
+            return "cody"
+    return Wrong(f"{quoted(text)} is not auto, llm or cody")
 
 
 def read_log_format(text: str) -> Literal["text", "json"] | Wrong:

@@ -46,16 +46,55 @@ class Writer(Protocol):
         ...
 
 
+class Upstream(Protocol):
+    """What an endpoint of Sourcegraph gives to carry an answer with."""
+
+    @property
+    def Reader(self) -> Callable[[], Reader]:  # noqa: N802 - the name of the class that makes one
+        """Makes what reads one streamed answer."""
+        ...
+
+    @property
+    def read_reply(self) -> Callable[[bytes], Reply | Fault]:
+        """Reads a whole answer."""
+        ...
+
+
+class Adaptation(Protocol):
+    """What changes the events of an answer on their way; it sees the last one (`Stop` or `Failed`) like every other."""
+
+    def adapt(self, events: Iterable[Event]) -> list[Event]:
+        """Takes the next events and gives those that can go on."""
+        ...
+
+
 class Source:
     """Turns the bytes of one upstream answer into events, up to and including the first `Failed`."""
 
-    __slots__ = ("_event_limit", "_read_reply", "_reader", "_reply_limit", "_size", "_splitter", "_whole", "failed")
+    __slots__ = (
+        "_adaptation",
+        "_event_limit",
+        "_read_reply",
+        "_reader",
+        "_reply_limit",
+        "_size",
+        "_splitter",
+        "_whole",
+        "failed",
+    )
 
     def __init__(
-        self, reader: Reader, read_reply: Callable[[bytes], Reply | Fault], *, event_limit: int, reply_limit: int
+        self,
+        reader: Reader,
+        read_reply: Callable[[bytes], Reply | Fault],
+        adaptation: Adaptation | None = None,
+        *,
+        event_limit: int,
+        reply_limit: int,
     ) -> None:
         self._reader = reader
         self._read_reply = read_reply
+        self._adaptation = adaptation
         self._event_limit = event_limit
         self._reply_limit = reply_limit
         self._splitter: Splitter | None = None  # none until the first byte has told a stream from a whole body
@@ -67,14 +106,23 @@ class Source:
         """Takes the next bytes of the body."""
         if self.failed is not None:
             return []
-        if self._splitter is None:
-            return self._first(data)
-        return self._frames(self._splitter.feed(data))
+        events = self._first(data) if self._splitter is None else self._frames(self._splitter.feed(data))
+        return self._adapted(events)
 
     def end(self, *, delimited: bool) -> list[Event]:
         """Takes the end of the body; `delimited` tells that HTTP itself marked it as the end."""
-        if self.failed is not None:
-            return []
+        return [] if self.failed is not None else self._adapted(self._ended(delimited=delimited))
+
+    def fail(self, fault: Fault) -> list[Event]:
+        """Takes the failure of the connection; after a finish word it takes nothing from the answer."""
+        return [] if self._is_settled() else self._adapted(self._fail(self._last_words() or fault))
+
+    def _adapted(self, events: list[Event]) -> list[Event]:
+        if self._adaptation is None or not events:
+            return events
+        return self._checked(self._adaptation.adapt(events))
+
+    def _ended(self, *, delimited: bool) -> list[Event]:
         if self._splitter is None:
             return self._whole_reply()
         events = self._frames(self._splitter.finish())
@@ -84,10 +132,6 @@ class Source:
             return events + self._checked(self._reader.finish())
         message = "The answer broke off: Sourcegraph closed the connection before it was complete."
         return events + self._fail(Fault(kind="bad_gateway", message=message))
-
-    def fail(self, fault: Fault) -> list[Event]:
-        """Takes the failure of the connection; after a finish word it takes nothing from the answer."""
-        return [] if self._is_settled() else self._fail(self._last_words() or fault)
 
     def _is_settled(self) -> bool:
         return self.failed is not None or self._reader.ended

@@ -27,6 +27,7 @@ from cody_oai_router.limits import Limits, Timeouts, read_limits, read_timeouts
 from cody_oai_router.network import ClientCertificate, read_ca_file, read_client_certificate, read_proxy_on_the_way
 from cody_oai_router.notation import (
     read_aliases,
+    read_api,
     read_count,
     read_log_format,
     read_port,
@@ -35,7 +36,9 @@ from cody_oai_router.notation import (
     read_workers,
 )
 from cody_oai_router.reading import Found, ReadFile, Reading, Source
-from cody_oai_router.variables import BY_NAME, DEFAULT_END_POINT
+from cody_oai_router.variables import BY_NAME, CODY_END_POINT, DEFAULT_END_POINT
+
+Api = Literal["auto", "llm", "cody"]
 
 _OURS: Final = ("SOURCEGRAPH_BASE_URL", "SOURCEGRAPH_API_TOKEN", "SOURCEGRAPH_API_TOKEN_FILE")
 _SRC_PAIR: Final = ("SRC_ENDPOINT", "SRC_ACCESS_TOKEN")
@@ -47,6 +50,7 @@ _NOWHERE: Final = Upstream("https", "invalid", 443)
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the user decides; no field shows a secret.
 
+    `sourcegraph_api` is decided with the path that may pin it.
     `hosts` must all be bound, `hosts_if_free` only where they can. `proxy` is already decided for this instance.
     `notices` are lines to show at every start. `origins` says which source set each variable.
     """
@@ -56,8 +60,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...]
     hosts_if_free: tuple[str, ...]
     upstream: Upstream
-    end_point: str
-    pinned: bool
+    sourcegraph_api: Api
+    llm_path: str
+    cody_path: str
     token: Secret
     extra_headers: tuple[tuple[str, Secret], ...]
     default_model: str | None
@@ -154,8 +159,9 @@ def _read_rest(reading: Reading, account: _Account, headers: Mapping[str, tuple[
         hosts=listen or ("127.0.0.1",),
         hosts_if_free=() if listen else ("::1",),
         upstream=upstream,
-        end_point=end_point,
-        pinned=end_point != DEFAULT_END_POINT,
+        sourcegraph_api=_api(reading, end_point),
+        llm_path=DEFAULT_END_POINT if _is_codys(end_point) else end_point,
+        cody_path=end_point if _is_codys(end_point) else CODY_END_POINT,
         token=account.token or Secret(""),
         extra_headers=tuple((name, value) for name, (_, value) in headers.items()),
         default_model=reading.optional("DEFAULT_MODEL", read_text),
@@ -174,6 +180,24 @@ def _read_rest(reading: Reading, account: _Account, headers: Mapping[str, tuple[
     )
     origins = {name: found.source.label for name, found in reading.used.items()}
     return msgspec.structs.replace(settings, notices=_notices(settings), origins=origins)
+
+
+def _is_codys(end_point: str) -> bool:
+    return end_point.rstrip("/").endswith("/completions/stream")
+
+
+def _api(reading: Reading, end_point: str) -> Api:
+    """The endpoint that answers; a path that is not the default one pins its own."""
+    api: Api = reading.value("SOURCEGRAPH_API", read_api)
+    if end_point == DEFAULT_END_POINT:
+        return api
+    pinned: Literal["llm", "cody"] = "cody" if _is_codys(end_point) else "llm"
+    chosen = reading.used.get("SOURCEGRAPH_API")
+    if chosen and api not in ("auto", pinned):
+        reading.refuse(
+            chosen, f"it contradicts SOURCEGRAPH_END_POINT, whose path is that of the other endpoint ({pinned})"
+        )
+    return pinned
 
 
 def _check_openness(reading: Reading, settings: Settings) -> None:

@@ -40,6 +40,7 @@ class Variable(msgspec.Struct, frozen=True):
 
 DEFAULT_BASE_URL: Final = "https://sourcegraph.com"
 DEFAULT_END_POINT: Final = "/.api/llm/chat/completions"
+CODY_END_POINT: Final = "/.api/completions/stream"
 
 # Name, default, meaning. A limit's meaning names the precedent or the reason of its default.
 _TIMES: Final = (
@@ -67,6 +68,11 @@ _TIMES: Final = (
         "UPSTREAM_KEEP_ALIVE",
         "50",
         "How long an idle connection to the instance is kept: load balancers drop it after 60.",
+    ),
+    (
+        "CONCURRENCY_WAIT",
+        "15",
+        "How long a request may wait, all in all, where the instance answers that too many run at once; 0 passes its 429 on.",
     ),
 )
 _SIZES: Final = (
@@ -113,9 +119,18 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable(
         "SOURCEGRAPH_END_POINT",
         "Sourcegraph",
-        "Path of the chat endpoint on the instance. Any other value than the default pins every request to it.",
+        "Path of the chat endpoint on the instance. Any other value than the default pins every request to it; one that ends in "
+        "/completions/stream is spoken to as Cody's stream.",
         DEFAULT_END_POINT,
         steers=True,
+    ),
+    Variable(
+        "SOURCEGRAPH_API",
+        "Sourcegraph",
+        "auto: SOURCEGRAPH_END_POINT for plain chat, Cody's stream for what it carries better (tools, images, reasoning) or "
+        "where the LLM API is closed; llm: only the LLM API; cody: only Cody's stream.",
+        "auto",
+        flag="--api",
     ),
     Variable(
         "ALLOW_INSECURE_UPSTREAM",

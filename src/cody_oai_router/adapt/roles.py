@@ -1,15 +1,17 @@
-"""Makes a conversation out of roles and contents that the LLM API takes.
+"""Makes a conversation out of roles and contents that the endpoint takes.
 
-It knows `user` and `assistant` only (contract §2.3), and a message without content costs a 500. One message in is one message out, in
-order; neighbours are merged and a last turn is added only where the instance has asked for it (`lessons.py`).
+The LLM API knows `user` and `assistant` only (contract §2.3); Cody's stream also a first `system` message and results of tools. A
+message without content costs a 500 on either. One message in is one message out, in order; neighbours are merged and a last turn is
+added only where the instance has asked for it (`lessons.py`).
 """
 
 import itertools
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from cody_oai_router.conversation import Part, Role, TextPart, Turn
+from cody_oai_router.conversation import ImagePart, Part, Role, TextPart, Turn
 from cody_oai_router.lessons import Lesson
 
 # Words, not white space and no zero-width characters: models were seen to echo those in a loop (contract §8, trap 6).
@@ -30,10 +32,19 @@ _BLANK_LINE: Final = rb"\n\n"  # inside a JSON string
 _BLANK_AT_MOST: Final = 256
 
 
-def adapt_turns(turns: tuple[Turn, ...], lessons: frozenset[Lesson]) -> tuple[tuple[Turn, ...], set[str]]:
-    """Gives the turns as the LLM API takes them, and notes of what was changed."""
+def adapt_turns(
+    turns: tuple[Turn, ...], lessons: frozenset[Lesson], native: frozenset[Role] = frozenset()
+) -> tuple[tuple[Turn, ...], set[str]]:
+    """Gives the turns as the endpoint takes them, and notes of what was changed.
+
+    `native` are the roles that it carries besides the two; `system` among them only as the first turn.
+    """
     notes: set[str] = set()
-    adapted = [_adapt(turn, notes, blank="fill-blank" in lessons) for turn in turns]
+    blank = "fill-blank" in lessons
+    adapted: list[Turn] = []
+    for index, turn in enumerate(turns):
+        carried = turn.role not in _TAGS or (turn.role in native and (index == 0 or turn.role != "system"))
+        adapted.append(_filled(turn, notes, blank=blank) if carried else wrapped(turn, notes))
     if "merge" in lessons:
         adapted = _merge(adapted, notes)
     if "end-with-user" in lessons and adapted and adapted[-1].role == "assistant":
@@ -42,15 +53,27 @@ def adapt_turns(turns: tuple[Turn, ...], lessons: frozenset[Lesson]) -> tuple[tu
     return tuple(adapted), notes
 
 
-def _adapt(turn: Turn, notes: set[str], *, blank: bool) -> Turn:
-    tag = _TAGS.get(turn.role)
-    if tag is not None:
-        notes.add(f"{turn.role}:wrapped")
-        return Turn(role="user", parts=(TextPart(_wrapped(turn, tag)),))
-    return _filled(turn, notes, blank=blank)
+def wrapped(turn: Turn, notes: set[str]) -> Turn:
+    """Gives a turn of a role that cannot be carried as words of the user, in the tags of that role; notes it."""
+    notes.add(f"{turn.role}:wrapped")
+    images = tuple(part for part in turn.parts if isinstance(part, ImagePart))
+    return Turn(role="user", parts=(TextPart(_tagged(turn, _TAGS[turn.role])), *images), listed=bool(images))
 
 
-def _wrapped(turn: Turn, tag: bytes) -> msgspec.Raw:
+def joined(turns: Sequence[Turn]) -> Turn:
+    """Joins turns by blank lines into one of the first one's role; parts stay parts, strings stay one string."""
+    first = turns[0]
+    calls = tuple(call for turn in turns for call in turn.calls)
+    listed = any(turn.listed for turn in turns)
+    if listed:
+        parts = first.parts + tuple(part for turn in turns[1:] for part in _after_blank_line(turn.parts))
+    else:
+        text = _BLANK_LINE.join(bytes(text)[1:-1] for turn in turns for text in _texts(turn))
+        parts = (TextPart(msgspec.Raw(b'"' + text + b'"')),)
+    return Turn(role=first.role, parts=parts, listed=listed, name=first.name, calls=calls)
+
+
+def _tagged(turn: Turn, tag: bytes) -> msgspec.Raw:
     """Puts the tags around the text, inside the JSON string: no text is decoded, so none is changed."""
     inner = b"".join(bytes(text)[1:-1] for text in _texts(turn))
     return msgspec.Raw(b'"<' + tag + b">" + inner + b"</" + tag + b'>"')
@@ -85,27 +108,20 @@ def _is_blank(part: Part) -> bool:
 
 
 def _merge(turns: list[Turn], notes: set[str]) -> list[Turn]:
-    groups = [list(group) for _, group in itertools.groupby(turns, key=lambda turn: turn.role)]
+    groups = [list(group) for _, group in itertools.groupby(turns, key=_speaker)]
     if len(groups) < len(turns):
         notes.add("messages:merged")
-    return [_joined(group) if len(group) > 1 else group[0] for group in groups]
+    return [joined(group) if len(group) > 1 else group[0] for group in groups]
 
 
-def _joined(turns: list[Turn]) -> Turn:
-    """Joins turns by blank lines; parts stay parts, strings stay one string."""
-    first = turns[0]
-    calls = tuple(call for turn in turns for call in turn.calls)
-    listed = any(turn.listed for turn in turns)
-    if listed:
-        parts = first.parts + tuple(part for turn in turns[1:] for part in _after_blank_line(turn.parts))
-    else:
-        text = _BLANK_LINE.join(bytes(text)[1:-1] for turn in turns for text in _texts(turn))
-        parts = (TextPart(msgspec.Raw(b'"' + text + b'"')),)
-    return Turn(role=first.role, parts=parts, listed=listed, name=first.name, calls=calls)
+def _speaker(turn: Turn) -> tuple[Role, str | None]:
+    """Tells whose turn it is; each result of a tool stands for itself, and is put with its neighbours by the dialect."""
+    return turn.role, turn.call_id if turn.role == "tool" else None
 
 
 def _after_blank_line(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    head = parts[0]
+    head = parts[0] if parts else None
     if not isinstance(head, TextPart):
         return parts
-    return (TextPart(msgspec.Raw(b'"' + _BLANK_LINE + bytes(head.text)[1:])), *parts[1:])
+    text = msgspec.Raw(b'"' + _BLANK_LINE + bytes(head.text)[1:])
+    return (TextPart(text, head.cache_control), *parts[1:])

@@ -5,32 +5,42 @@ The coroutine here thinks; the bytes of a streamed answer go from socket to sock
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+import msgspec
 
 from cody_oai_router import exchange as exchanges
+from cody_oai_router.abilities import Endpoint
 from cody_oai_router.catalogue import Resolved
 from cody_oai_router.conversation import Collector, Prompt, Reply, Stamp
-from cody_oai_router.dialects import llm_chat, openai_chat
+from cody_oai_router.dialects import openai_chat
 from cody_oai_router.events import Adapted, Usage
 from cody_oai_router.exchange import Again, Plan
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import ClientError, Clocks, Incoming, Outgoing, Request, Response, ServerExchange
-from cody_oai_router.relay import Source
+from cody_oai_router.relay import Source, Upstream
 from cody_oai_router.shell.failures import fault_of
 from cody_oai_router.shell.instance import decoded
 from cody_oai_router.shell.reception import Outlet, Reception
 from cody_oai_router.shell.streaming import Stream
 from cody_oai_router.shell.workshop import Workshop
 from cody_oai_router.sourcegraph.refusals import read_fault
-from cody_oai_router.upstreams import llm_api
+from cody_oai_router.upstreams import completions_stream, llm_api
+from cody_oai_router.upstreams.requests import request_headers
 
 Headers = list[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
 EVENT_STREAM = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
+_UPSTREAMS: Mapping[Endpoint, Upstream] = {"llm": llm_api, "cody": completions_stream}
+
 # An error body is a sentence; a page of HTML is read far enough to find its title.
 MAX_ERROR_BYTES = 256 * 1024
+
+
+# Of the marker by which emulated tool calls are found in a text: what nobody can have written into a file before.
+NONCE_LETTERS = 12
 
 
 class Record:
@@ -64,6 +74,8 @@ class Chat:
         self._told: frozenset[str] | None = None  # the notes in a head that is out
         self._task: asyncio.Task[None] | None = None
         self._broken_off = False
+        self._nonce = shop.clock.identifier()[:NONCE_LETTERS]
+        self._patience = shop.settings.timeouts.concurrency_wait
         self.record = record
 
     async def answer(self) -> None:
@@ -125,10 +137,18 @@ class Chat:
             if isinstance(plan, Fault):
                 return plan
             outcome = await self._ask(plan)
-            again = exchanges.again(outcome, plan, frozenset(self._before)) if isinstance(outcome, Fault) else None
+            if not isinstance(outcome, Fault):
+                return outcome
+            again = exchanges.again(
+                outcome,
+                plan,
+                frozenset(self._before),
+                api=self._shop.settings.sourcegraph_api,
+                patience=self._patience,
+            )
             if again is None or self._is_too_late(again):
                 return outcome
-            self._note(again, resolved)
+            await self._prepare(again, plan, outcome)
 
     def _is_too_late(self, again: Again) -> bool:
         """Tells that a part of an answer is out; after an empty answer, which may have cost the user, the head is enough."""
@@ -136,19 +156,28 @@ class Chat:
         return begun or (again.why == "empty" and self._exchange.started)
 
     def _make_plan(self, prompt: Prompt, resolved: Resolved) -> Plan | Fault:
-        settings = self._shop.settings
+        settings, instance = self._shop.settings, self._shop.instance
+        site = instance.site
+        if "gate" in self._before:
+            site = msgspec.structs.replace(site, gated=True)
+        road = exchanges.choose(prompt, resolved, site, settings.sourcegraph_api)
         budgets = exchanges.Budgets(settings.default_max_tokens, settings.default_max_tokens_reasoning)
-        lessons = self._shop.instance.lessons(resolved.ref)
-        plan = exchanges.plan(prompt, resolved, llm_api.ABILITIES, lessons, budgets, whole="ask-whole" in self._before)
+        whole = "ask-whole" in self._before
+        lessons = instance.lessons(resolved.ref)
+        plan = exchanges.plan(prompt, resolved, road, lessons, budgets, nonce=self._nonce, whole=whole)
         if isinstance(plan, Plan):
             self._plan = plan
         return plan
 
-    def _note(self, again: Again, resolved: Resolved) -> None:
-        if again.lesson is not None:
-            self._shop.instance.learn(resolved.ref, again.lesson)
-        else:
-            self._before.add(again.why)
+    async def _prepare(self, again: Again, tried: Plan, fault: Fault) -> None:
+        """Keeps what a refusal taught, or waits as it asks to."""
+        self._before.add(again.why)
+        self._shop.instance.learn(tried, again)
+        if again.why == "gate":
+            self._shop.instance.gate(fault)
+        if again.why == "wait":
+            self._patience -= again.wait
+            await asyncio.sleep(again.wait)
 
     async def _ask(self, plan: Plan) -> Reply | Fault | None:
         """Sends one request and carries its answer; gives a reply to write, a fault, or nothing for a stream that went well."""
@@ -160,17 +189,24 @@ class Chat:
                 return await self._refusal(incoming)
         except ClientError as error:
             return fault_of(error)
-        fault = await self._receive(incoming, self._stream or collector)
+        if plan.road.endpoint == "llm":
+            self._shop.instance.ungate()
+        fault = await self._receive(plan, incoming, self._stream or collector)
         return fault if fault is not None or self._stream is not None else collector.reply()
 
     async def _refusal(self, incoming: Incoming) -> Fault:
         body = await incoming.read(MAX_ERROR_BYTES)
         return read_fault(incoming.status, decoded(incoming.headers), body, self._shop.clock.wall())
 
-    async def _receive(self, incoming: Incoming, outlet: Outlet) -> Fault | None:
+    async def _receive(self, plan: Plan, incoming: Incoming, outlet: Outlet) -> Fault | None:
         limits = self._shop.settings.limits
+        upstream = _UPSTREAMS[plan.road.endpoint]
         source = Source(
-            llm_chat.Reader(), llm_chat.read_reply, event_limit=limits.event_bytes, reply_limit=limits.reply_bytes
+            upstream.Reader(),
+            upstream.read_reply,
+            plan.finder(),
+            event_limit=limits.event_bytes,
+            reply_limit=limits.reply_bytes,
         )
         bounded = None if self._stream is not None else limits.reply_bytes
         reception = Reception(incoming, source, outlet, size_limit=bounded)
@@ -191,8 +227,8 @@ class Chat:
                 incoming.cancel()
 
     def _outgoing(self, plan: Plan) -> Outgoing:
-        headers = llm_api.request_headers(self._shop.common_headers, stream=plan.stream)
-        return Outgoing(b"POST", self._shop.chat_target, headers, plan.body)
+        headers = request_headers(self._shop.common_headers, stream=plan.stream)
+        return Outgoing(b"POST", self._shop.target(plan.road), headers, plan.body)
 
     def _clocks(self, plan: Plan) -> Clocks:
         timeouts = self._shop.settings.timeouts

@@ -1,7 +1,7 @@
-"""What we have learnt of the Sourcegraph instance: its models and what it refuses. Kept in memory, for as long as it holds.
+"""What we have learnt of the Sourcegraph instance: its models, its roads and what it refuses. Kept in memory, for as long as it holds.
 
-Discovery is lazy (the first request that needs it), one at a time, with a deadline, and allowed to fail: an instance that lists no
-models still answers, with the model's name passed as the client wrote it.
+Discovery is lazy (the first request that needs it), one at a time, with a deadline, and each part of it is allowed to fail: an instance
+that says nothing of itself still answers on the LLM API, with the model's name passed as the client wrote it.
 """
 
 import asyncio
@@ -9,15 +9,27 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from cody_oai_router.catalogue import Catalogue, Model, merged, read_listing, read_supported
-from cody_oai_router.faults import Fault
+from cody_oai_router.exchange import Again, Plan, Site
+from cody_oai_router.faults import UPSTREAM_GATE, Fault
 from cody_oai_router.http1 import Client, ClientError, Clocks, Outgoing
 from cody_oai_router.lessons import LIFETIME, OF_INSTANCE, Lesson
 from cody_oai_router.settings import Settings
 from cody_oai_router.shell.clock import Clock
 from cody_oai_router.shell.failures import fault_of
+from cody_oai_router.shell.log import Log
+from cody_oai_router.site import CONTEXT_FILTERS, has_context_filters, read_client_config, read_release
 from cody_oai_router.sourcegraph.refusals import read_fault
-from cody_oai_router.upstreams import llm_api
+from cody_oai_router.upstreams import completions_stream
+from cody_oai_router.upstreams.requests import (
+    CLIENT_CONFIG_PATH,
+    CONTEXT_FILTERS_PATH,
+    HEALTH_PATH,
+    MODELS_PATH,
+    SUPPORTED_PATH,
+)
 
 # Models change a few times a year; ten minutes is what a user waits for a new one without restarting anything.
 FRESH_SECONDS: Final = 600.0
@@ -30,20 +42,34 @@ MAX_LISTING_BYTES: Final = 8 * 1024 * 1024
 
 _ALL: Final = ""
 
+_SIGNS_OF_A_GATE: Final = 2
+
+
+_FILTERS_NOTICE: Final = (
+    "This Sourcegraph site has context filters: repositories that must not reach a language model. Cody's own clients keep "
+    "them; here it is up to you and your tools not to send what is in them."
+)
+
 
 class Instance:
     """One Sourcegraph instance as this process knows it."""
 
-    def __init__(self, client: Client, settings: Settings, common: bytes, clock: Clock) -> None:
+    def __init__(self, client: Client, settings: Settings, common: bytes, clock: Clock, log: Log) -> None:
         self._client = client
         self._settings = settings
         self._headers = common + b"accept: application/json\r\n"
         self._clock = clock
+        self._log = log
         self._models: list[Model] | None = None
         self._catalogue = self._made(())
         self._good_until = -1.0
         self._discovery: asyncio.Task[None] | None = None
+        self._aside: asyncio.Task[None] | None = None
         self._lessons: dict[tuple[str, Lesson], float] = {}
+        self._api_version: int | None = None
+        self._refused: dict[int, float] = {}  # api-versions, and until when that counts
+        self._gate_seen = 0
+        self._gated_until = -1.0
         self.listing_fault: Fault | None = None
 
     async def catalogue(self) -> Catalogue:
@@ -54,42 +80,97 @@ class Instance:
             await asyncio.shield(self._discovery)
         return self._catalogue
 
+    @property
+    def site(self) -> Site:
+        """What is known of the roads to its models."""
+        now = self._clock.monotonic()
+        version = self._api_version
+        newest = completions_stream.NEWEST if version is None else min(version, completions_stream.NEWEST)
+        refused = [step for step, until in self._refused.items() if until > now]
+        if refused:
+            version = completions_stream.older(min(*refused, newest + 1)) or 0
+        elif version is not None:
+            version = newest
+        return Site(version, gated=self._gated_until > now)
+
     def lessons(self, ref: str) -> frozenset[Lesson]:
         """Gives what this instance has taught about a model, or about all of them, within the last hour."""
         now = self._clock.monotonic()
         known = self._lessons.items()
         return frozenset(lesson for (model, lesson), until in known if model in (ref, _ALL) and until > now)
 
-    def learn(self, ref: str, lesson: Lesson) -> None:
-        """Keeps a lesson for an hour."""
-        self._lessons[_ALL if lesson in OF_INSTANCE else ref, lesson] = self._clock.monotonic() + LIFETIME
+    def learn(self, tried: Plan, again: Again) -> None:
+        """Keeps what a refusal taught for an hour."""
+        until = self._clock.monotonic() + LIFETIME
+        if again.lesson is not None:
+            self._lessons[_ALL if again.lesson in OF_INSTANCE else tried.ref, again.lesson] = until
+        elif again.why == "older":
+            self._refused[tried.road.version] = until
+
+    def gate(self, fault: Fault) -> None:
+        """Keeps for an hour that the LLM API is closed: from its second sign on, as one may be a load balancer's mood."""
+        closed = self.listing_fault is not None and self.listing_fault.code == UPSTREAM_GATE
+        self._gate_seen += 2 if closed else 1
+        if self._gate_seen < _SIGNS_OF_A_GATE or self.site.gated:
+            return
+        self._gate_seen = 0
+        self._gated_until = self._clock.monotonic() + LIFETIME
+        self._log.note(
+            f"Sourcegraph does not serve the LLM API here (HTTP {fault.status}): for the next hour everything goes to Cody's stream."
+        )
+
+    def ungate(self) -> None:
+        """Forgets a single sign of a gate: the LLM API has answered."""
+        self._gate_seen = 0
 
     async def close(self) -> None:
         """Gives up a discovery that still runs."""
-        if self._discovery is not None:
-            self._discovery.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._discovery
+        for task in (self._discovery, self._aside):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     async def _discover(self) -> None:
         try:
             async with asyncio.timeout(DISCOVERY_SECONDS):
-                listing, supported = await asyncio.gather(
-                    self._get(llm_api.MODELS_PATH), self._get(llm_api.SUPPORTED_PATH)
+                listing, supported, config = await asyncio.gather(
+                    self._get(MODELS_PATH), self._get(SUPPORTED_PATH), self._get(CLIENT_CONFIG_PATH)
                 )
+                self._api_version = await self._read_api_version(config)
             self._keep(listing, supported)
+            if self._aside is None:
+                self._aside = asyncio.get_running_loop().create_task(self._look_for_context_filters())
         except TimeoutError:
             self.listing_fault = Fault(kind="timed_out", message="Sourcegraph did not list its models in time.")
             self._good_until = self._clock.monotonic() + RETRY_SECONDS
         finally:
             self._discovery = None
 
+    async def _read_api_version(self, config: bytes | Fault) -> int | None:
+        """Gives the newest api-version of Cody's stream; by the release where the instance does not say it itself."""
+        found = None if isinstance(config, Fault) else read_client_config(config)
+        if found is not None:
+            return found.api_version
+        health = await self._get(HEALTH_PATH)
+        release = None if isinstance(health, Fault) else read_release(health)
+        return completions_stream.newest_of(release) if release else None
+
+    async def _look_for_context_filters(self) -> None:
+        """Says once that there are context filters; nothing waits for this."""
+        body = msgspec.json.encode({"query": CONTEXT_FILTERS})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DISCOVERY_SECONDS):
+                answer = await self._get(CONTEXT_FILTERS_PATH, body)
+                if not isinstance(answer, Fault) and has_context_filters(answer):
+                    self._log.note(_FILTERS_NOTICE)
+
     def _keep(self, listing: bytes | Fault, supported: bytes | Fault) -> None:
         models = merged(
             None if isinstance(listing, Fault) else read_listing(listing),
             None if isinstance(supported, Fault) else read_supported(supported),
         )
-        self.listing_fault = listing if models is None and isinstance(listing, Fault) else None
+        self.listing_fault = listing if isinstance(listing, Fault) else None
         if models is not None:
             self._models = models
             self._catalogue = self._made(models)
@@ -98,18 +179,20 @@ class Instance:
     def _made(self, models: Sequence[Model]) -> Catalogue:
         return Catalogue(models, aliases=self._settings.model_aliases, default=self._settings.default_model)
 
-    async def _get(self, path: str) -> bytes | Fault:
+    async def _get(self, path: str, body: bytes = b"") -> bytes | Fault:
+        """Asks for a page, or posts a query where there is a body."""
         timeouts = self._settings.timeouts
         clocks = Clocks(timeouts.connect, timeouts.first_byte, timeouts.idle, None)
         target = self._settings.upstream.target(path).encode()
+        headers = self._headers + (b"content-type: application/json\r\n" if body else b"")
         try:
-            incoming = await self._client.send(Outgoing(b"GET", target, self._headers, b""), clocks)
-            body = await incoming.read(MAX_LISTING_BYTES)
+            incoming = await self._client.send(Outgoing(b"POST" if body else b"GET", target, headers, body), clocks)
+            answer = await incoming.read(MAX_LISTING_BYTES)
         except ClientError as error:
             return fault_of(error)
         if incoming.status == 200:  # noqa: PLR2004 - HTTP's own number
-            return body
-        return read_fault(incoming.status, decoded(incoming.headers), body, self._clock.wall())
+            return answer
+        return read_fault(incoming.status, decoded(incoming.headers), answer, self._clock.wall())
 
 
 def decoded(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from cody_oai_router.shell.log import Log
 from cody_oai_router.shell.pulse import Pulse
 from cody_oai_router.shell.tls import client_context
 from cody_oai_router.shell.workshop import Workshop
-from cody_oai_router.upstreams import llm_api
+from cody_oai_router.upstreams.requests import headers
 
 Address = tuple[str, int]
 
@@ -54,18 +54,17 @@ async def run(
 def _workshop(settings: Settings, log: Log, *, demo: bool) -> Workshop:
     clock = Clock()
     extra = [(name, value.reveal()) for name, value in settings.extra_headers]
-    common = llm_api.headers(settings.token.reveal(), extra, settings.timeouts.total)
+    common = headers(settings.token.reveal(), extra, settings.timeouts.total)
     client = _client(settings)
     timeouts = settings.timeouts
     return Workshop(
         settings=settings,
         client=client,
-        instance=Instance(client, settings, common, clock),
+        instance=Instance(client, settings, common, clock, log),
         pulse=Pulse(asyncio.get_running_loop(), min(timeouts.head_hold, timeouts.heartbeat)),
         clock=clock,
         log=log,
         common_headers=common,
-        chat_target=settings.upstream.target(settings.end_point).encode(),
         demo=demo,
     )
 

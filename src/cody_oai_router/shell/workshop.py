@@ -1,9 +1,11 @@
 """What every request needs and none owns: settings, the client to Sourcegraph, the instance, the pulse, clock and log."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
+from cody_oai_router.abilities import Endpoint
+from cody_oai_router.exchange import Road
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import Client
 from cody_oai_router.settings import Settings
@@ -11,11 +13,12 @@ from cody_oai_router.shell.clock import Clock
 from cody_oai_router.shell.instance import Instance
 from cody_oai_router.shell.log import Log
 from cody_oai_router.shell.pulse import Pulse
+from cody_oai_router.upstreams import completions_stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """The things that requests share; `common_headers` and `chat_target` are made once."""
+    """The things that requests share; `common_headers` are made once, addresses once for each road."""
 
     settings: Settings
     client: Client
@@ -24,8 +27,18 @@ class Workshop:
     clock: Clock
     log: Log
     common_headers: bytes
-    chat_target: bytes
     demo: bool
+    targets: dict[tuple[Endpoint, int], bytes] = field(default_factory=dict)
+
+    def target(self, road: Road) -> bytes:
+        """Gives the address on the instance where a road leads."""
+        key = road.endpoint, road.version
+        if key not in self.targets:
+            settings = self.settings
+            path = settings.cody_path if road.endpoint == "cody" else settings.llm_path
+            query = completions_stream.query(road.version) if road.endpoint == "cody" else ""
+            self.targets[key] = (settings.upstream.target(path) + query).encode()
+        return self.targets[key]
 
     def redacted(self, fault: Fault) -> Fault:
         """Gives a fault without any secret: upstream may quote what it was sent."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cody_oai_router.faults import EMPTY_ANSWER, STATUS, Fault, Kind
+from cody_oai_router.faults import EMPTY_ANSWER, STATUS, UPSTREAM_GATE, Fault, Kind
 
 # A message longer than this is a page, not a message.
 MAX_MESSAGE: Final = 2000
@@ -166,7 +166,7 @@ def _spoken(status: int, words: str) -> Fault:
         return Fault(kind=kind, message=f"{_SIGN_IN_ADVICE} {said}", said=words)
     if kind in ("forbidden", "not_found"):
         kind = "forbidden" if kind == "forbidden" else "not_found"
-        return Fault(kind=kind, message=f"{_GATE_ADVICE} {said}", said=words, code="upstream_gate")
+        return Fault(kind=kind, message=f"{_GATE_ADVICE} {said}", said=words, code=UPSTREAM_GATE)
     if kind == "timed_out":
         message = f"The model took longer than the instance allows. {said}"
         return Fault(kind=kind, message=message, said=words)

@@ -4,14 +4,12 @@ By the time a prompt comes here its roles are `user` and `assistant` and no cont
 JSON strings that the client wrote. Fields: contract §2.2; `max_tokens` is always sent, because the server's default was 16.
 """
 
-from typing import Final, cast, get_args
+from typing import Final, get_args
 
 import msgspec
 
-from cody_oai_router.conversation import Prompt, Role, TextPart, Tool, ToolCall, Turn
-
-# A text up to this size is cheaper copied; a longer one goes to the socket from where it stands.
-_COPIED_BELOW: Final = 4 * 1024
+from cody_oai_router.conversation import Prompt, Role, TextPart, ToolCall, Turn
+from cody_oai_router.sourcegraph.pieces import function_tool, number, text_bytes
 
 _encode = msgspec.json.Encoder().encode
 _ROLES: Final = {role: b'{"role":"%b","content":' % role.encode() for role in get_args(Role)}
@@ -30,33 +28,29 @@ def write_prompt(prompt: Prompt, ref: str, *, max_tokens: int, stream: bool) -> 
         pieces.append(b',"stream":true')
     _options(prompt, pieces)
     if prompt.tools:
-        pieces += (b',"tools":[', b",".join(map(_tool, prompt.tools)), b"]")
+        pieces += (b',"tools":[', b",".join(map(function_tool, prompt.tools)), b"]")
     pieces.append(b"}")
     return pieces
 
 
 def _options(prompt: Prompt, pieces: list[bytes]) -> None:
     if prompt.temperature is not None:
-        pieces += (b',"temperature":', _number(prompt.temperature))
+        pieces += (b',"temperature":', number(prompt.temperature))
     if prompt.top_p is not None:
-        pieces += (b',"top_p":', _number(prompt.top_p))
+        pieces += (b',"top_p":', number(prompt.top_p))
     if prompt.stop:
         pieces += (b',"stop":', _encode(prompt.stop))
-
-
-def _number(value: float) -> bytes:
-    return _encode(int(value) if value.is_integer() else value)
 
 
 def _turn(turn: Turn, pieces: list[bytes]) -> None:
     pieces.append(_ROLES[turn.role])
     texts = [part.text for part in turn.parts if isinstance(part, TextPart)]
     if not turn.listed and len(texts) == 1:
-        pieces.append(_bytes(texts[0]))
+        pieces.append(text_bytes(texts[0]))
     else:
         pieces.append(b"[")
         for number, text in enumerate(texts):
-            pieces += (b',{"type":"text","text":' if number else b'{"type":"text","text":', _bytes(text), b"}")
+            pieces += (b',{"type":"text","text":' if number else b'{"type":"text","text":', text_bytes(text), b"}")
         pieces.append(b"]")
     if turn.name is not None:
         pieces += (b',"name":', _encode(turn.name))
@@ -65,21 +59,5 @@ def _turn(turn: Turn, pieces: list[bytes]) -> None:
     pieces.append(b"}")
 
 
-def _bytes(text: msgspec.Raw) -> bytes:
-    """Gives a JSON string as bytes; a long one as a view of where it stands, so that a megabyte is not copied here."""
-    return bytes(text) if len(text) <= _COPIED_BELOW else cast("bytes", memoryview(text))
-
-
 def _call(call: ToolCall) -> dict[str, object]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-
-
-def _tool(tool: Tool) -> bytes:
-    fields = [b'{"name":' + _encode(tool.name)]
-    if tool.description is not None:
-        fields.append(b'"description":' + bytes(tool.description))
-    if tool.parameters is not None:
-        fields.append(b'"parameters":' + bytes(tool.parameters))
-    if tool.strict is not None:
-        fields.append(b'"strict":' + _encode(tool.strict))
-    return b'{"type":"function","function":' + b",".join(fields) + b"}}"

@@ -170,7 +170,15 @@ def _opening(stamp: Stamp, kind: str) -> bytes:
 
 
 def _model(model: ListedModel) -> dict[str, Any]:
-    return {"id": model.id, "object": "model", "created": model.created, "owned_by": model.owned_by}
+    """Gives OpenAI's model object; limits and abilities are extra fields, by the names that other servers use for them."""
+    written: dict[str, Any] = {"id": model.id, "object": "model", "created": model.created, "owned_by": model.owned_by}
+    if model.max_input is not None:
+        written["context_window"] = model.max_input
+    if model.max_output is not None:
+        written["max_output_tokens"] = model.max_output
+    if model.abilities:
+        written["capabilities"] = list(model.abilities)
+    return written
 
 
 def _written(call: ToolCall, spare_id: str) -> dict[str, Any]:

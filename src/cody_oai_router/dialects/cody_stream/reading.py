@@ -1,0 +1,161 @@
+"""Reads what Cody's stream answers: named events, or one whole object where no stream was asked for.
+
+Text is told by its key, not by the api-version: `deltaText` is a piece, `completion` all the text so far (contract §4.4). An answer is
+complete after `event: done` and not before. Never raises, whatever the bytes are.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from cody_oai_router.conversation import Reply, collect
+from cody_oai_router.events import Adapted, Event, Failed, Reasoning, Text
+from cody_oai_router.faults import Fault
+from cody_oai_router.sourcegraph.answers import MAX_CALLS, TOO_MANY_CALLS, UNREADABLE, UsageFields, ending, usage_of
+from cody_oai_router.sourcegraph.calls import CallIndexer
+from cody_oai_router.sourcegraph.refusals import NOTHING, fault_of_text, fault_of_words
+from cody_oai_router.sse import Frame
+
+_CUT_OFF: Final = Fault(
+    kind="bad_gateway", message="The answer broke off: Sourcegraph ended it without saying that it was done."
+)
+
+# Ends a text that was cut inside a character; the next `completion` has the whole one in its place.
+_HALF_CHARACTER: Final = "\ufffd"
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Call(msgspec.Struct):
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Completion(msgspec.Struct):
+    deltaText: str | None = None  # noqa: N815 - the wire's own name
+    completion: str | None = None
+    stopReason: str | None = None  # noqa: N815 - the wire's own name
+    delta_thinking: str | None = None
+    delta_tool_calls: list[_Call] | None = None
+    tool_calls: list[_Call] | None = None
+    usage: UsageFields | None = None
+    message: Any = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Completion).decode
+
+
+class Reader:
+    """Reads the frames of one streamed answer into events. `ended` tells that `event: done` was seen."""
+
+    __slots__ = ("_begun", "_calls", "_failed", "_latest", "_so_far", "_word", "ended")
+
+    def __init__(self) -> None:
+        self._calls = CallIndexer(MAX_CALLS)
+        self._so_far = ""  # of a cumulative text: what was given on
+        self._latest = ""  # and what there is
+        self._word = ""
+        self._begun = False
+        self._failed = False
+        self.ended = False
+
+    def read(self, frames: list[Frame]) -> list[Event]:
+        """Reads the next frames; after the end, or a `Failed`, nothing more comes."""
+        events: list[Event] = []
+        for frame in frames:
+            if self.ended or self._failed:
+                break
+            self._frame(frame, events)
+        return events
+
+    def finish(self) -> list[Event]:
+        """Ends an answer whose body ended without `event: done`: it broke off, however properly HTTP ended it."""
+        if self.ended or self._failed:
+            return []
+        self._failed = True
+        return [Failed(_CUT_OFF)]
+
+    def _frame(self, frame: Frame, events: list[Event]) -> None:
+        if frame.event == b"completion":
+            self._completion(frame.data, events)
+        elif frame.event == b"done":
+            self._done(events)
+        elif frame.event == b"error" or frame.stray:
+            self._fail(fault_of_text(frame.data), events)
+        # Whatever else there is tells about the answer and is no part of it: `attribution-error` is not fatal (contract §4.4).
+
+    def _completion(self, data: bytes, events: list[Event]) -> None:
+        try:
+            completion = _decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self._fail(UNREADABLE, events)
+            return
+        self._begun = True
+        if completion.delta_thinking:
+            events.append(Reasoning(completion.delta_thinking))
+        if completion.deltaText:
+            events.append(Text(completion.deltaText))
+        if completion.completion is not None:
+            self._latest = completion.completion
+            self._cumulative(completion.completion.rstrip(_HALF_CHARACTER), events)
+        self._others(completion, events)
+
+    def _others(self, completion: _Completion, events: list[Event]) -> None:
+        for call in completion.delta_tool_calls or completion.tool_calls or ():
+            self._called(call, events)
+        if completion.stopReason:
+            self._word = completion.stopReason
+        if completion.usage is not None:
+            events.append(usage_of(completion.usage))
+
+    def _cumulative(self, text: str, events: list[Event]) -> None:
+        """Gives what is new in a text that comes whole each time; what was said already cannot be taken back (trap 38)."""
+        said = self._so_far
+        if not text.startswith(said):
+            if not said.startswith(text):
+                events.append(Adapted("text:rewritten"))
+            said = text[: len(said)]
+        if len(text) > len(self._so_far):
+            events.append(Text(text[len(said) :]))
+            self._so_far = text
+
+    def _called(self, call: _Call, events: list[Event]) -> None:
+        """Takes a piece of a call: there is no index, a new id is a new call (contract §4.4)."""
+        function = call.function or _Function()
+        events += self._calls.take(0, call.id or "", function.name or "", function.arguments or "")
+        if self._calls.overflowed and not self._failed:
+            self._fail(TOO_MANY_CALLS, events)
+
+    def _done(self, events: list[Event]) -> None:
+        if not self._begun:
+            self._fail(NOTHING, events)
+            return
+        self._cumulative(self._latest, events)  # half a character that nothing came after
+        end = ending(self._word, calls=self._calls.count)
+        if isinstance(end, Failed):
+            self._fail(end.fault, events)
+            return
+        self.ended = True
+        events.append(end)
+
+    def _fail(self, fault: Fault, events: list[Event]) -> None:
+        self._failed = True
+        events.append(Failed(fault))
+
+
+def read_reply(body: bytes) -> Reply | Fault:
+    """Reads a whole answer, by its shape (contract §4.5: its content type says nothing); an error inside HTTP 200 becomes a `Fault`."""
+    try:
+        completion = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return UNREADABLE if body.startswith(b"{") else fault_of_text(body)
+    if completion.error is not None or completion.message is not None:
+        return fault_of_text(body)
+    if completion.completion is None and completion.deltaText is None and not completion.tool_calls:
+        return fault_of_words("")
+    reader = Reader()
+    return collect(reader.read([Frame(b"completion", body), Frame(b"done", b"{}")]))
