@@ -7,7 +7,7 @@ JOBS ?= 2
 STAMPS := .make
 CLIENTS := tests/clients/heavy
 
-.PHONY: help run demo test test-clients bench bench-core fuzz check format lint types cover requirements env-example clean
+.PHONY: help run demo test test-clients bench bench-core fuzz check format lint types cover requirements env-example compatibility clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -101,6 +101,9 @@ requirements: $(STAMPS)/dev ## renew the pinned requirements
 
 env-example: $(STAMPS)/run ## write .env.example and the docs that come from tables
 	$(BIN)/python -m cody_oai_router.cli.reference
+
+compatibility: $(STAMPS)/dev ## write docs/compatibility.md from runs against every simulated version
+	PYTHONPATH=tests $(BIN)/python -m end_to_end.matrix docs/compatibility.md
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venv-clients .venv-fuzz $(CLIENTS)/*/node_modules $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*

@@ -69,7 +69,7 @@ def test_what_both_endpoints_share_knows_neither(module: Path) -> None:
 
 @pytest.mark.parametrize("module", within("adapt"), ids=names)
 def test_an_adaptation_knows_values_only(module: Path) -> None:
-    known = ("conversation", "events", "faults", "lessons", "notes")
+    known = ("adapt", "conversation", "events", "faults", "lessons", "notes")
     assert [name for name in ours(module) if not name.startswith(known)] == []
 
 

@@ -2,7 +2,7 @@
 
 | need | the LLM API | Cody's stream | source |
 |---|---|---|---|
-| tools | from 6.0: calls as they are, results wrapped; before: emulated | whole from 9; likely from 7 | §2.2, §4.1 |
+| tools | from 6.0: calls as they are, results wrapped; before: emulated | whole from 9; likely at 8; before: emulated | §2.2, §4.1 |
 | images | lost: dropped unseen | whole from 3 | trap 25, §4.1 |
 | reasoning | the model thinks, its thoughts are not shown | whole from 8 | §3.2, §4.1 |
 
@@ -87,7 +87,7 @@ def llm_api(api_version: int | None) -> Abilities:
 
 def cody_stream(api_version: int) -> Abilities:
     """Gives what Cody's stream carries in an api-version (contract §4.1); 0 stands for none."""
-    tools = api_version >= 7  # noqa: PLR2004 - tools were seen to work at 7; all is sure from 9
+    tools = api_version >= 8  # noqa: PLR2004 - likely at 8, sure from 9; emulated before
     return Abilities(
         tools=Grade.WHOLE if api_version >= 9 else Grade.ADAPTED,  # noqa: PLR2004 - an api-version
         images=Grade.WHOLE if api_version >= 3 else Grade.LOST,  # noqa: PLR2004 - an api-version

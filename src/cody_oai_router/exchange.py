@@ -17,7 +17,7 @@ from cody_oai_router.adapt.system import lead_with_system
 from cody_oai_router.adapt.tool_prompt import describe
 from cody_oai_router.adapt.tool_text import CallFinder
 from cody_oai_router.catalogue import Catalogue, Model, Resolved
-from cody_oai_router.conversation import Prompt, Role, Tool, Turn
+from cody_oai_router.conversation import Prompt, Role, TextPart, Tool, Turn
 from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, UPSTREAM_GATE, Fault
 from cody_oai_router.lessons import Lesson, learn
 from cody_oai_router.upstreams import completions_stream
@@ -71,7 +71,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `body` is buffers that follow each other. `stream` tells how it is asked for, whatever the client wants. `slow` tells that
     the first byte may take long: the model thinks first, or the whole answer comes at once. `adapted` is what the client is told.
-    `called` are the tools whose calls have to be found in the text of the answer, by `nonce`.
+    `called` are the tools whose calls have to be found in the text of the answer, by `nonce`. `rich` tells that it
+    holds tools or cache hints in Cody's own parts, which an api-version may not know.
     """
 
     ref: str
@@ -83,6 +84,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     adapted: tuple[str, ...]
     called: tuple[Tool, ...] = ()
     nonce: str = ""
+    rich: bool = False
 
     def finder(self) -> CallFinder | None:
         """Gives what finds the calls in the text of the answer, where the tools are emulated."""
@@ -144,10 +146,13 @@ def plan(
     fault = lost(prompt, road.abilities, blind="vision" in resolved.lacks)
     if fault is not None:
         return fault
-    native = road.abilities.native_tools and "tools" not in resolved.lacks
+    abilities = road.abilities
+    if road.endpoint == "cody" and "plain-parts" in lessons:
+        abilities = msgspec.structs.replace(abilities, native_tools=False, cache_hints=False)
+    native = abilities.native_tools and "tools" not in resolved.lacks
     called = () if native else prompt.tools
     stream = _streams(prompt, resolved, road, lessons, native=native) and not whole
-    turns, notes = _turns(prompt, road, lessons, nonce, native=native)
+    turns, notes = _turns(prompt, abilities, lessons, nonce, native=native)
     tokens = _max_tokens(prompt, resolved, budgets, lessons, notes)
     notes |= _notes(prompt, resolved, road, stream=stream)
     adapted = msgspec.structs.replace(prompt, turns=turns, tools=prompt.tools if native else ())
@@ -162,6 +167,7 @@ def plan(
         adapted=tuple(sorted(notes)),
         called=called,
         nonce=nonce,
+        rich=road.endpoint == "cody" and bool(adapted.tools or any(map(_is_rich, turns))),
     )
 
 
@@ -179,7 +185,9 @@ def again(
     if fault.kind == "rate_limited" and "concurren" in fault.said.lower():
         wait = max(1.0, float(fault.retry_after or 0))
         return Again("wait", wait=wait) if wait <= patience else None
-    lesson = learn(fault)
+    lesson: Lesson | None = learn(fault)
+    if tried.rich and "could not decode request body" in fault.said.lower():
+        lesson = "plain-parts"  # fields that are newer than the server (contract §4.8)
     if lesson is not None:
         return None if lesson in tried.lessons else Again("lesson", lesson)
     if fault.code == HOLLOW_TOOL_CALLS and tried.stream and "ask-whole" not in before:
@@ -200,18 +208,24 @@ def _carried(wanted: frozenset[Need], road: Road) -> tuple[int, int]:
     return min(grades, default=0), sum(grades)
 
 
+def _is_rich(turn: Turn) -> bool:
+    hinted = any(isinstance(part, TextPart) and part.cache_control is not None for part in turn.parts)
+    return bool(turn.calls) or turn.role == "tool" or hinted
+
+
 def _streams(prompt: Prompt, resolved: Resolved, road: Road, lessons: frozenset[Lesson], *, native: bool) -> bool:
-    if "whole" in lessons or (resolved.model is not None and not resolved.model.streams):
+    if road.endpoint == "llm" and "whole" in lessons:
+        return False  # an instance before 6.0, whose Cody's stream streams all the same
+    if resolved.model is not None and not resolved.model.streams:
         return False
     called = bool(prompt.tools) and native
     return prompt.stream or not called or road.abilities.reliable_streamed_calls
 
 
 def _turns(
-    prompt: Prompt, road: Road, lessons: frozenset[Lesson], nonce: str, *, native: bool
+    prompt: Prompt, abilities: Abilities, lessons: frozenset[Lesson], nonce: str, *, native: bool
 ) -> tuple[_Turns, set[str]]:
-    """Gives the turns as the road carries them, and notes of what was changed: one step for each thing that it lacks."""
-    abilities = road.abilities
+    """Gives the turns as the endpoint carries them, and notes of what was changed: one step for each thing that it lacks."""
     native_roles: set[Role] = set()
     steps: list[Callable[[_Turns], tuple[_Turns, set[str]]]] = []
     if not native:

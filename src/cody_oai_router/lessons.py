@@ -9,14 +9,14 @@ from typing import Final, Literal
 
 from cody_oai_router.faults import Fault
 
-Lesson = Literal["merge", "end-with-user", "fill-blank", "whole", "above-thinking-budget"]
+Lesson = Literal["merge", "end-with-user", "fill-blank", "whole", "above-thinking-budget", "plain-parts"]
 
 # How long a lesson holds, in seconds: long enough to cost nothing, short enough that an upgrade of the instance shows
 # the same day.
 LIFETIME: Final = 3600.0
 
 # Lessons about the whole instance; the others are about one model.
-OF_INSTANCE: Final[frozenset[Lesson]] = frozenset({"whole"})
+OF_INSTANCE: Final[frozenset[Lesson]] = frozenset({"whole", "plain-parts"})
 
 _TEXTS: Final[tuple[tuple[str, Lesson], ...]] = (
     ("found consecutive messages with the same speaker", "merge"),  # contract §2.3, Anthropic

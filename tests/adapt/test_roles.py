@@ -1,11 +1,17 @@
-"""Roles on the LLM API: one message in, one message out (contract §2.3, traps 4 to 6, 9 and 10)."""
+"""Roles that an endpoint takes: one message in, one message out (contract §2.3, §4.3; traps 4 to 6, 9 and 10)."""
+
+import itertools
+import re
 
 import msgspec
 import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
 
-from cody_oai_router.adapt.roles import adapt_turns
+from cody_oai_router.adapt.roles import adapt_turns, joined
 from cody_oai_router.conversation import ImagePart, Part, Role, TextPart, ToolCall, Turn
 from cody_oai_router.lessons import Lesson
+from cody_oai_router.notes import NOTES
 
 CALL = ToolCall("c", "f", "{}")
 IMAGE = ImagePart(msgspec.Raw(b'"data:,"'))
@@ -165,3 +171,82 @@ def test_lessons_add_up() -> None:
     sent = [turn("user", r"a\n\n(empty)"), turn("assistant", "b"), CONTINUE]
     notes = {"messages:merged", "messages:user-turn-added", "content:filled"}
     assert adapted(*given, lessons=("merge", "end-with-user", "fill-blank")) == (sent, notes)
+
+
+NATIVE: frozenset[Role] = frozenset({"system", "tool"})
+
+
+def result(wire: str, call_id: str) -> Turn:
+    return Turn(role="tool", parts=(text(wire),), call_id=call_id)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent", "notes"),
+    [
+        ([turn("system", "s"), turn("user", "u")], [turn("system", "s"), turn("user", "u")], set()),
+        (
+            [turn("user", "u"), turn("system", "s")],
+            [turn("user", "u"), turn("user", "<SYSTEM_PROMPT>s</SYSTEM_PROMPT>")],
+            {"system:wrapped"},
+        ),
+        (
+            [turn("developer", "d"), turn("function", "r")],
+            [turn("user", "<SYSTEM_PROMPT>d</SYSTEM_PROMPT>"), turn("user", "<TOOL_RESULT>r</TOOL_RESULT>")],
+            {"developer:wrapped", "function:wrapped"},
+        ),
+        ([result("r", "a"), result("s", "b")], [result("r", "a"), result("s", "b")], set()),
+        ([turn("system"), turn("tool")], [turn("system", "(empty)"), turn("tool", "(empty)")], {"content:filled"}),
+    ],
+)
+def test_roles_that_an_endpoint_carries_stay(given: list[Turn], sent: list[Turn], notes: set[str]) -> None:
+    found, said = adapt_turns(tuple(given), frozenset(), NATIVE)
+    assert (list(found), said) == (sent, notes)
+
+
+def test_each_result_of_a_tool_stands_for_itself_where_neighbours_are_merged() -> None:
+    turns = (result("r", "a"), result("s", "b"), turn("user", "u"), turn("user", "v"))
+    assert adapt_turns(turns, frozenset({"merge"}), NATIVE) == (
+        (*turns[:2], turn("user", r"u\n\nv")),
+        {"messages:merged"},
+    )
+
+
+def test_images_go_with_what_is_wrapped() -> None:
+    given = Turn(role="tool", parts=(text("r"), IMAGE, text("s")), listed=True, call_id="c")
+    sent = Turn(role="user", parts=(text("<TOOL_RESULT>rs</TOOL_RESULT>"), IMAGE), listed=True)
+    assert adapted(given) == ([sent], {"tool:wrapped"})
+
+
+def test_a_cache_hint_stays_with_its_text() -> None:
+    hinted = TextPart(msgspec.Raw(b'"b"'), msgspec.Raw(b'{"type":"ephemeral"}'))
+    given = [turn("user", "a"), Turn(role="user", parts=(hinted,), listed=True)]
+    after = TextPart(msgspec.Raw(rb'"\n\nb"'), hinted.cache_control)
+    assert adapted(*given, lessons=("merge",))[0] == [Turn(role="user", parts=(text("a"), after), listed=True)]
+
+
+def test_joining_nothing_with_something_adds_a_blank_line_only() -> None:
+    given = [Turn(role="user", parts=(text("a"),), listed=True), Turn(role="user", parts=(), listed=True)]
+    assert joined(given) == Turn(role="user", parts=(text("a"),), listed=True)
+    assert joined([turn("user", "a"), turn("user", "")]) == turn("user", r"a\n\n")
+
+
+roles = st.sampled_from(["system", "developer", "user", "assistant", "tool", "function"])
+lessons_taught = st.sets(st.sampled_from(["merge", "end-with-user", "fill-blank"]))
+
+
+@for_all(st.lists(st.tuples(roles, st.booleans()), max_size=8), lessons_taught, st.booleans())
+def test_roles_are_those_that_the_endpoint_takes_and_no_text_is_lost(
+    specs: list[tuple[Role, bool]], lessons: set[Lesson], native: bool
+) -> None:
+    turns = tuple(turn(role, f"w{index}", listed=listed) for index, (role, listed) in enumerate(specs))
+    sent, notes = adapt_turns(turns, frozenset(lessons), NATIVE if native else frozenset())
+    taken = {"user", "assistant", "tool"} if native else {"user", "assistant"}
+    assert {each.role for each in sent[1:]} <= taken
+    assert {each.role for each in sent[:1]} <= taken | ({"system"} if native else set())
+    words = b" ".join(bytes(part.text) for each in sent for part in each.parts if isinstance(part, TextPart))
+    assert re.findall(rb"w\d", words) == [f"w{index}".encode() for index in range(len(turns))]
+    if "merge" in lessons:
+        assert all(one.role != other.role or one.role == "tool" for one, other in itertools.pairwise(sent))
+    if "end-with-user" in lessons and turns:
+        assert sent[-1].role != "assistant"
+    assert notes <= set(NOTES)

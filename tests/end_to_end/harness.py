@@ -27,6 +27,7 @@ from cody_oai_router.simulator import DEMO_TOKEN, Simulator
 from cody_oai_router.simulator.wire import Received
 
 CHAT_PATH = "/.api/llm/chat/completions"
+CODY_PATH = "/.api/completions/stream"
 SONNET = "anthropic::2024-10-22::claude-sonnet-4-5-latest"
 GPT = "openai::2024-02-01::gpt-4o"
 END = b"0\r\n\r\n"
@@ -90,6 +91,8 @@ def settings_of(upstream: int, variables: Mapping[str, str]) -> Settings:
         "PORT": "0",
         "ROUTER_HOST": "127.0.0.1",
         "SHUTDOWN_GRACE": "0.2",
+        # Most scenarios are about the LLM API and what it lacks; which road a request takes is seen in `test_roads.py`.
+        "SOURCEGRAPH_API": "llm",
         **variables,
     }
     settings = read_settings([Source("environment", "the environment", values)], read_named_file)

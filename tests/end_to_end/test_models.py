@@ -19,7 +19,16 @@ async def listed(running: Router, path: str = "/v1/models") -> list[str]:
     assert answer.header("content-type") == "application/json"
     assert set(answer.json) == {"object", "data"}
     for row in answer.json["data"]:
-        assert set(row) == {"id", "object", "created", "owned_by"}
+        assert {"id", "object", "created", "owned_by"} <= set(row)
+        assert set(row) <= {
+            "id",
+            "object",
+            "created",
+            "owned_by",
+            "context_window",
+            "max_output_tokens",
+            "capabilities",
+        }
         assert row["object"] == "model"
     return [row["id"] for row in answer.json["data"]]
 
@@ -40,6 +49,9 @@ def test_short_names_first_then_references_and_only_what_chats() -> None:
                 "object": "model",
                 "created": 1747699200,
                 "owned_by": "anthropic",
+                "context_window": 132000,
+                "max_output_tokens": 8192,
+                "capabilities": ["chat", "tools", "vision"],
             }
 
     run(scenario())

@@ -152,6 +152,9 @@ def test_a_path_of_the_base_url_is_a_prefix() -> None:
                 assert (await ask(running)).status == 404
             assert {received.target for received in simulator.received} == {
                 "/sourcegraph/.api/llm/models",
+                "/sourcegraph/.api/client-config",
+                "/sourcegraph/.api/graphql?ContextFilters",
+                "/sourcegraph/healthz",
                 "/sourcegraph/.api/modelconfig/supported-models.json",
                 "/sourcegraph/.api/llm/chat/completions",
             }

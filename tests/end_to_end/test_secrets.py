@@ -18,6 +18,7 @@ from cody_oai_router.shell.chat import Chat
 from cody_oai_router.simulator import Fault, faults
 from end_to_end.gateway import gateway, proxy
 from end_to_end.harness import (
+    CODY_PATH,
     chat,
     exchange,
     process,
@@ -165,6 +166,7 @@ def test_no_canary_leaves(tmp_path: Path, tmp_path_factory: pytest.TempPathFacto
             for fault in hostile():
                 for data in asked:
                     simulator.queue(fault, times=2)
+                    simulator.queue(fault, CODY_PATH, times=2)
                     answers.append((await exchange(running, data)).raw)
                     simulator.reset()
             answers += [(await exchange(running, data)).raw for data in clumsy()]

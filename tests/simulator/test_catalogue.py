@@ -7,7 +7,9 @@ from cody_oai_router.simulator.catalogue import (
     OLD_MODELS,
     Model,
     default_ref,
+    fast_ref,
     find,
+    resolve,
     write_entry,
     write_supported,
 )
@@ -35,6 +37,36 @@ def test_lookups() -> None:
     assert find(MODELS, "gpt-4o") is None
     assert (default_ref(MODELS), default_ref(())) == (MODELS[0].ref, "")
     assert write_entry(gpt, 5) == {"id": GPT, "object": "model", "created": 5, "owned_by": "openai"}
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        (GPT, GPT),
+        ("openai::1999::gpt-4o", GPT),
+        ("openai/gpt-4o", GPT),
+        ("gpt-4o", GPT),
+        ("google/gpt-4o", None),
+        ("gpt-4", None),
+        ("", None),
+    ],
+)
+def test_names_on_codys_stream(name: str, found: str | None) -> None:
+    model = resolve(MODELS, name)
+    assert (model.ref if model else None) == found
+
+
+def test_the_fast_model() -> None:
+    assert fast_ref(MODELS).endswith("claude-haiku-4-5-latest")
+    assert fast_ref([model for model in MODELS if model.provider == "openai"]) == GPT
+    assert fast_ref(()) == ""
+
+
+def test_capabilities() -> None:
+    shown = {model.id for model in MODELS if model.shows_thoughts}
+    assert shown == {"claude-sonnet-4-5-thinking-latest", "claude-opus-4-5-thinking-latest"}
+    assert {model.id for model in MODELS if model.can("reasoning")} == {*shown, "o3", "o4-mini", "o3-mini-medium"}
+    assert not any(model.can("reason") for model in MODELS)
 
 
 def test_supported_models_say_two_limits() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cody_oai_router.simulator import Call, Fail, Hold, Reply, Send, Simulator, Text, Wait
+from cody_oai_router.simulator import Attribution, Call, Fail, Hold, Reply, Send, Simulator, Text, Thought, Wait
 from cody_oai_router.simulator.chat_answer import answer
 from cody_oai_router.simulator.chat_request import Chat, read_chat
 from cody_oai_router.simulator.wire import Answer
@@ -218,3 +218,12 @@ def test_deadlines(profile: str, timeout: float | None, deadline: float) -> None
     assert given.late is not None
     assert given.late.status == 500
     assert given.late_line == b'{"message":"context deadline exceeded","type":"completion.process_completion"}\n'
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_thoughts_are_not_shown(stream: bool) -> None:
+    hidden = give(Reply((Thought("let me think"), Text("hi"), Attribution("no"))), stream=stream)
+    assert b"think" not in sent(hidden)
+    assert b"attribution" not in sent(hidden)
+    last = chunks(hidden)[-1] if stream else whole(hidden)
+    assert last["usage"]["completion_tokens"] == 1

@@ -125,6 +125,20 @@ def test_a_site_without_models() -> None:
     assert isinstance(ask(Simulator("6.12", listing="unlisted")), Chat)
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_model_that_cannot_stream(stream: bool) -> None:
+    ref = "openai::2024-02-01::o4-mini-high"
+    given = ask(Simulator("6.12", catalogue="57"), USER, model=ref, stream=stream)
+    assert refused(given) == (400, "this model does not support streaming") if stream else isinstance(given, Chat)
+
+
+@pytest.mark.parametrize(("profile", "fine"), [("5.6", False), ("5.8", False), ("5.10", True), ("6.12", True)])
+def test_null_content_decodes_since_5_9(profile: str, fine: bool) -> None:
+    model = "openai::2024-02-01::gpt-4o"
+    given = ask(Simulator(profile), USER, {"role": "user", "content": None}, model=model)
+    assert isinstance(given, Chat) if fine else refused(given)[0] == 500
+
+
 def test_checks_come_in_the_order_of_the_source() -> None:
     everything: dict[str, Any] = {"stop": None, "model": "gpt-4o", "seed": 1}
     system = {"role": "system", "content": "x"}

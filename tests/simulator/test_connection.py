@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from cody_oai_router.simulator import (
+    CHAT,
     DEMO_TOKEN,
+    STREAM,
     Close,
     Fault,
     Hold,
@@ -51,13 +54,13 @@ def play(story: Callable[[Simulator, asyncio.StreamReader, asyncio.StreamWriter]
     asyncio.run(stage())
 
 
-def answer_to(data: bytes, *items: Fault | Reply) -> bytes:
+def answer_to(data: bytes, *items: Fault | Reply, path: str = CHAT) -> bytes:
     """Returns all that the simulator sends until it closes."""
     got = []
 
     async def story(simulator: Simulator, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for item in items:
-            simulator.queue(item)
+            simulator.queue(item, path=path)
         writer.write(data)
         got.append(await reader.read())
 
@@ -245,3 +248,53 @@ def test_stopping_drops_a_client_that_does_not_read() -> None:
 
 def test_a_reply_of_the_model() -> None:
     assert b'"content":"chosen"' in answer_to(chat(close=True), Reply((Text("chosen"),)))
+
+
+def ask(prompt: str = "hi", *, headers: str = "") -> bytes:
+    """A request to Cody's stream, on a connection that ends with its answer."""
+    data = json.dumps({"messages": [{"speaker": "human", "text": prompt}], "maxTokensToSample": 99}).encode()
+    lines = f"Authorization: token {DEMO_TOKEN}\r\nContent-Length: {len(data)}\r\nConnection: close\r\n{headers}"
+    return f"POST {STREAM}?api-version=2 HTTP/1.1\r\n{lines}\r\n".encode() + data
+
+
+def names(answer: bytes) -> list[str]:
+    return re.findall(r"^event: (.*?)\r?$", answer.decode(), re.MULTILINE)
+
+
+SPOKEN = ["completion"] * 4  # You, said:, hi, and the reason
+
+
+@pytest.mark.parametrize(
+    ("fault", "events"),
+    [
+        (faults.cut_every(), [*SPOKEN, "done"]),
+        (faults.lines(), [*SPOKEN, "done"]),
+        (faults.framed("eof"), [*SPOKEN, "done"]),
+        (faults.without_done(), SPOKEN),
+        (faults.broken_after(2), ["completion"] * 2),
+        (faults.stream_error("no"), ["error", "done"]),
+        (faults.stream_error("no", after=2), ["completion", "completion", "error", "done"]),
+        (faults.stream_error("no", after=2, done=False), ["completion", "completion", "error"]),
+        (faults.empty(), []),
+    ],
+)
+def test_faults_of_codys_stream(fault: Fault, events: list[str]) -> None:
+    answer = answer_to(ask(), Fault((*fault.steps, Close())), path=STREAM)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert names(answer) == events
+
+
+def test_a_stream_without_done_ends_properly() -> None:
+    assert answer_to(ask(), faults.without_done(), path=STREAM).endswith(b"\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "events"),
+    [("[[silence:20]]", ["error", "done"]), ("[[mid-silence:20]][[words:2]]", ["completion", "error", "done"])],
+)
+def test_the_deadline_of_codys_stream_is_an_event(prompt: str, events: list[str]) -> None:
+    answer = answer_to(ask(prompt, headers="X-Timeout-Ms: 20\r\n"))
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream")
+    assert names(answer) == events
+    assert b'{"error":"context deadline exceeded"}' in answer
+    assert answer.endswith(b"\r\n0\r\n\r\n")

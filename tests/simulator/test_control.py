@@ -13,7 +13,7 @@ import pytest
 
 from cody_oai_router.simulator import DEMO_TOKEN, faults
 from cody_oai_router.simulator.control import read_reply
-from cody_oai_router.simulator.model import Call, Fail, Reply, Text
+from cody_oai_router.simulator.model import Attribution, Call, Fail, Reply, Text, Thought
 from cody_oai_router.simulator.steps import Hold, Wait, write_fault
 
 CHAT = "/.api/llm/chat/completions"
@@ -128,12 +128,23 @@ def test_what_is_not_understood_is_a_400(port: int, method: str, path: str, body
 def test_every_part_of_a_reply_can_be_written() -> None:
     parts = [
         {"text": "a"},
+        {"think": "b"},
+        {"attribution": "c"},
         {"call": "f", "arguments": "{}"},
         {"fail": "no"},
         {"fail": "no", "status": 429},
         {"wait": 1},
         {"hold": "h"},
     ]
-    expected = (Text("a"), Call("f", "{}"), Fail("no"), Fail("no", 429), Wait(1), Hold("h"))
+    expected = (
+        Text("a"),
+        Thought("b"),
+        Attribution("c"),
+        Call("f", "{}"),
+        Fail("no"),
+        Fail("no", 429),
+        Wait(1),
+        Hold("h"),
+    )
     assert read_reply({"parts": parts}) == Reply(expected)
     assert read_reply({"parts": [], "finish": "x", "lost_deltas": True}) == Reply((), "x", lost_deltas=True)

@@ -113,3 +113,44 @@ def test_too_much() -> None:
     assert body.startswith(b"138e\r\ndata: xxx")
     assert b"\n" not in body[6:-2]
     assert sent(faults.not_http())[0].startswith(b"SSH-")
+
+
+ERROR = b'event: error\ndata: {"error":"no"}\n\n'
+DONE = b"event: done\ndata: {}\n\n"
+
+
+@pytest.mark.parametrize(("done", "data"), [(True, ERROR + DONE), (False, ERROR)])
+def test_codys_stream_fails_in_its_200(done: bool, data: bytes) -> None:
+    head, body = sent(faults.stream_error("no", done=done))
+    assert head.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream")
+    assert body == faults.chunk(data) + faults.END
+    later = faults.stream_error("no", after=2, done=done)
+    assert later == Fault((Ordinary(pieces=2), Send(faults.chunk(data) + faults.END)))
+
+
+def test_codys_stream_may_end_without_done() -> None:
+    assert faults.without_done() == Fault((Ordinary(omitted=1),))
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "body"),
+    [
+        (faults.unsupported_version(), 406, b"Unsupported API Version (Please update your client)\n"),
+        (faults.undecodable(), 400, b"could not decode request body\n"),
+        (faults.unavailable("busy"), 503, b"busy\n"),
+    ],
+)
+def test_statuses_of_codys_stream(fault: Fault, code: int, body: bytes) -> None:
+    head, text = sent(fault)
+    assert head.startswith(f"HTTP/1.1 {code} ".encode())
+    assert b"Content-Type: text/plain" in head
+    assert text == body
+
+
+def test_too_many_at_once_is_an_event_with_a_date_in_its_text() -> None:
+    head, body = sent(faults.concurrency_limited(now=NOW, seconds=90))
+    assert head.startswith(b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/event-stream")
+    assert body.decode() == (
+        'event: error\ndata: {"error":"you have exceeded the concurrency limit of 3 requests for the code_completions '
+        'feature. Retry after 2023-11-14 22:14:50 +0000 UTC"}\n\n'
+    )

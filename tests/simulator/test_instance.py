@@ -27,3 +27,15 @@ def test_identifiers_are_new_each_and_in_the_providers_style() -> None:
     assert instance.chat_id() != instance.chat_id()
     assert re.fullmatch(r"toolu_vrtx_[0-9a-f]{24}", instance.call_id(claude))
     assert re.fullmatch(r"call_[0-9a-f]{24}", instance.call_id(gpt))
+
+
+@pytest.mark.parametrize(
+    ("profile", "enabled", "on"), [("6.12", True, True), ("6.12", False, False), ("dotcom-dead", True, False)]
+)
+def test_sourcegraph_com_has_no_cody_any_more(profile: str, enabled: bool, on: bool) -> None:
+    assert Simulator(profile, cody_enabled=enabled).instance.cody_enabled is on
+
+
+def test_context_filters_are_an_exception() -> None:
+    assert Simulator().instance.context_filters is False
+    assert Simulator(context_filters=True).instance.context_filters is True

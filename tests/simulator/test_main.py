@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+FILTERS = "{ site { codyContextFilters(version: V1) { raw } } }"
 COMMAND = [sys.executable, "-m", "cody_oai_router.simulator"]
 
 
@@ -32,10 +33,9 @@ def test_a_signal_ends_it_quietly(number: signal.Signals) -> None:
 
 
 def test_options() -> None:
-    options = (
-        "--profile 6.8-gated --gate 404 --token t --no-cody-enabled --pace 0.1 --demo --parallel no-id --listing null"
-    )
-    with start(*options.split(), "--alternation", "--no-prefill", "--host", "127.0.0.1") as simulator:
+    options = "--profile 6.8-gated --gate 404 --token t --no-cody-enabled --pace 0.1 --demo --parallel no-id"
+    more = ("--listing", "null", "--context-filters", "--catalogue", "57", "--alternation", "--no-prefill")
+    with start(*options.split(), *more, "--host", "127.0.0.1") as simulator:
         connection = http.client.HTTPConnection("127.0.0.1", port_of(simulator), timeout=20)
         headers = {"Authorization": "Bearer t", "X-Requested-With": "a 1"}
         connection.request("GET", "/.api/llm/models", headers=headers)
@@ -43,6 +43,8 @@ def test_options() -> None:
         assert (gate.status, gate.read()) == (404, b"404 page not found\n")
         connection.request("GET", "/.api/client-config", headers=headers)
         assert json.loads(connection.getresponse().read())["codyEnabled"] is False
+        connection.request("POST", "/.api/graphql", json.dumps({"query": FILTERS}), headers)
+        assert json.loads(connection.getresponse().read())["data"]["site"]["codyContextFilters"] is not None
         connection.close()
         simulator.terminate()
         assert simulator.communicate(timeout=20)[1] == ""

@@ -4,7 +4,19 @@ import json
 
 import pytest
 
-from cody_oai_router.simulator.model import DEMO, Call, Fail, Message, Part, Text, Tool, respond, tokens
+from cody_oai_router.simulator.model import (
+    DEMO,
+    Attribution,
+    Call,
+    Fail,
+    Message,
+    Part,
+    Text,
+    Thought,
+    Tool,
+    respond,
+    tokens,
+)
 from cody_oai_router.simulator.steps import Hold, Wait
 
 WEATHER = Tool("get_weather", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -106,3 +118,49 @@ def test_a_demo_answer_says_so_first(prompt: str) -> None:
 @pytest.mark.parametrize("text", ["", "a", " a  b\n\nc ", "日本 語"])
 def test_tokens_joined_are_the_text(text: str) -> None:
     assert "".join(tokens(text)) == text
+
+
+def test_a_thinking_model_thinks_first() -> None:
+    thoughts = [part for part in respond([Message("user", "hi")], [], thinks=True).parts if isinstance(part, Thought)]
+    assert "".join(part.text for part in thoughts) == "Let me think about this."
+    chosen = respond([Message("user", "[[think:so so]][[words:1]]")], [], thinks=True).parts
+    assert chosen == (Thought("so "), Thought("so"), Text("word1"))
+    assert say("[[think:so so]][[words:1]]") == (Text("word1"),)
+
+
+def test_the_search_for_a_source_fails_in_the_middle() -> None:
+    assert say("[[attribution]][[words:2]]") == (
+        Text("word1 "),
+        Attribution("attribution search failed"),
+        Text("word2"),
+    )
+
+
+def test_it_quotes_native_results_and_calls_nothing_again() -> None:
+    before = [Message("user", "[[call:clock]]"), Message("assistant", "-", calls=True)]
+    turn = Message("user", "", results=("sunny", "12"))
+    assert spoken(respond([*before, turn], [CLOCK]).parts) == "The tool answered: sunny | 12"
+
+
+def test_it_heeds_what_is_said_beside_a_result() -> None:
+    messages = [Message("user", "hi"), Message("assistant", "-", calls=True)]
+    turn = Message("user", "[[text:thanks]]", results=("sunny",))
+    assert spoken(respond([*messages, turn], []).parts) == "thanks"
+
+
+def test_it_describes_the_images_that_it_sees() -> None:
+    messages = [Message("user", "old", images=("image/gif",)), Message("assistant", "ok")]
+    assert spoken(respond([*messages, Message("user", "hi", images=("image/png",))], []).parts) == (
+        "You said: hi [image/png]"
+    )
+    assert spoken(respond([Message("user", "", images=("image/png",))], []).parts) == "You said:  [image/png]"
+
+
+def test_tags_of_results_may_have_attributes() -> None:
+    turn = Message("user", '<TOOL_RESULT id="a" name="b">sunny</TOOL_RESULT><TOOL_RESULTS>x</TOOL_RESULTS>')
+    assert spoken(respond([turn], []).parts) == "The tool answered: sunny"
+
+
+@pytest.mark.parametrize("messages", [[], [Message("assistant", "ok")], [Message("user", " ")]])
+def test_where_nobody_said_anything(messages: list[Message]) -> None:
+    assert spoken(respond(messages, []).parts) == "You said: "

@@ -2,19 +2,41 @@
 
 from cody_oai_router.simulator.profiles import PROFILES
 
+LATE = ["6.5-starter", "6.8-gated", "6.12", "7.x-unknown", "dotcom-dead"]
+
+
+def those(fact: str, value: object = True) -> list[str]:
+    return [name for name, profile in PROFILES.items() if getattr(profile, fact) == value]
+
 
 def test_the_versions_of_the_contract() -> None:
-    assert list(PROFILES) == ["5.6", "6.1", "6.8-gated", "6.12"]
-    assert all(profile.version.startswith(name.partition("-")[0]) for name, profile in PROFILES.items())
-    assert [profile.api_version for profile in PROFILES.values()] == [None, 8, 9, 9]
+    assert list(PROFILES) == ["5.4", "5.6", "5.8", "5.10", "6.1", *LATE]
+    numbered = [profile for name, profile in PROFILES.items() if name[0].isdigit()]
+    assert all(profile.version.startswith(profile.name.rstrip("x-unkow").partition("-")[0]) for profile in numbered)
+
+
+def test_api_versions() -> None:
+    assert {name: profile.api_version for name, profile in PROFILES.items() if name not in LATE} == {
+        "5.4": None,
+        "5.6": None,
+        "5.8": 4,
+        "5.10": 5,
+        "6.1": 8,
+    }
+    assert those("api_version", 9) == LATE
 
 
 def test_what_differs() -> None:
-    def those(fact: str) -> list[str]:
-        return [name for name, profile in PROFILES.items() if getattr(profile, fact) is True]
-
-    assert those("streams") == ["6.1", "6.8-gated", "6.12"]
-    assert those("gated") == ["6.8-gated"]
-    assert those("wants_requested_with") == ["6.1", "6.8-gated"]
-    assert those("old") == ["5.6"]
-    assert [profile.usage for profile in PROFILES.values()] == ["zeros", "counts", "credits", "credits"]
+    assert those("llm", value=False) == ["5.4", "7.x-unknown"]
+    assert those("streams", value=False) == ["5.4", "5.6", "5.8", "5.10"]
+    assert those("gated") == ["6.5-starter", "6.8-gated"]
+    assert those("wants_requested_with") == ["5.10", "6.1", "6.5-starter", "6.8-gated"]
+    assert those("old") == ["5.4", "5.6"]
+    assert those("ancient") == ["5.4"]
+    assert those("null_content", value=False) == ["5.4", "5.6", "5.8"]
+    assert those("json_errors") == LATE
+    assert those("names_ref") == ["6.5-starter", "6.8-gated", "dotcom-dead"]
+    assert those("dotcom") == ["dotcom-dead"]
+    assert those("usage", "zeros") == ["5.4", "5.6", "5.8"]
+    assert those("usage", "counts") == ["5.10", "6.1"]
+    assert those("usage", "credits") == LATE

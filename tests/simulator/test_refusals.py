@@ -3,7 +3,7 @@
 import pytest
 
 from cody_oai_router.simulator.profiles import PROFILES
-from cody_oai_router.simulator.refusals import REFUSALS, Refusal, answer, body, wrapped
+from cody_oai_router.simulator.refusals import REFUSALS, Refusal, answer, body, stream_answer, wrapped
 from cody_oai_router.simulator.steps import Send
 
 OUTER = Refusal(400, "no <X> of <Y>", "§0", type="kind")
@@ -29,6 +29,20 @@ WRAPPED = (
 def test_text_wrapped_text_or_json(profile: str, refusal: Refusal, status: int, text: str) -> None:
     made = answer(refusal.about("a", "b"), PROFILES[profile])
     assert (made.status, made.body) == (status, (Send(text.encode()),))
+
+
+@pytest.mark.parametrize(
+    ("profile", "refusal", "text"),
+    [
+        ("5.6", INNER, "no a of b\n"),
+        ("6.1", OUTER, "no a of b\n"),
+        ("6.5-starter", INNER, '{"message":"no a of b","type":"kind"}'),
+        ("6.12", PLAIN, "no a of b\n"),
+    ],
+)
+def test_codys_stream_wraps_nothing_and_writes_json_since_6_5(profile: str, refusal: Refusal, text: str) -> None:
+    made = stream_answer(refusal.about("a", "b"), PROFILES[profile])
+    assert (made.status, made.body) == (400, (Send(text.encode()),))
 
 
 def test_parts() -> None:

@@ -12,6 +12,7 @@ from cody_oai_router.simulator.wire import (
     Answer,
     Framer,
     Received,
+    event,
     json_answer,
     read_json,
     read_request,
@@ -120,6 +121,10 @@ def test_what_go_does_not_read_as_json(body: bytes) -> None:
     assert read_json(body) is None
 
 
+def test_an_event_is_a_name_and_its_data() -> None:
+    assert event("completion", {"deltaText": "<"}) == b'event: completion\ndata: {"deltaText":"\\u003c"}\n\n'
+
+
 def test_text_errors_end_in_a_newline() -> None:
     head = (
         b"HTTP/1.1 401 Unauthorized\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
@@ -164,6 +169,8 @@ def test_a_broken_answer_promises_its_whole_length() -> None:
         (Ordinary(end=False), b"9\r\ndata: 1\n\n\r\na\r\ndata: 22\n\n\r\n"),
         (Ordinary(pieces=1), b"9\r\ndata: 1\n\n\r\n"),
         (Ordinary(pieces=0), b""),
+        (Ordinary(omitted=1), b"9\r\ndata: 1\n\n\r\n0\r\n\r\n"),
+        (Ordinary(omitted=2), b"0\r\n\r\n"),
         (Ordinary(newline="\r\n"), b"b\r\ndata: 1\r\n\r\n\r\nc\r\ndata: 22\r\n\r\n\r\n0\r\n\r\n"),
         (Ordinary(data_prefix="data:"), b"8\r\ndata:1\n\n\r\n9\r\ndata:22\n\n\r\n0\r\n\r\n"),
     ],

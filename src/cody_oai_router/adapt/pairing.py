@@ -4,6 +4,7 @@ A call without a result makes the server drop all calls of that turn, and a resu
 7 and 8). So a missing result is filled in and a stray one goes as text; both are reported.
 """
 
+import itertools
 from typing import Final
 
 import msgspec
@@ -54,14 +55,20 @@ def _round(caller: Turn, following: tuple[Turn, ...], notes: set[str]) -> list[T
 
 
 def _named(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
-    """Gives each call an id of its own, since results find their calls by it."""
-    seen: set[str] = set()
+    """Gives each call an id of its own, since results find their calls by it; an id that is alone stays."""
+    taken = {call.id for call in calls}
+    seen = {""}
     named: list[ToolCall] = []
-    for number, call in enumerate(calls):
-        call_id = call.id if call.id and call.id not in seen else f"{call.id or 'call'}_{number}"
+    for call in calls:
+        call_id = call.id if call.id not in seen else _free(call.id or "call", taken)
         seen.add(call_id)
+        taken.add(call_id)
         named.append(call if call_id == call.id else msgspec.structs.replace(call, id=call_id))
     return tuple(named)
+
+
+def _free(call_id: str, taken: set[str]) -> str:
+    return next(name for number in itertools.count(1) if (name := f"{call_id}_{number}") not in taken)
 
 
 def _answered(turn: Turn, calls: tuple[ToolCall, ...], results: dict[str, Turn]) -> str | None:

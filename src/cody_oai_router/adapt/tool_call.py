@@ -112,8 +112,7 @@ class Call:
 
     def _recognise(self, text: str) -> int:
         """Gives where the arguments begin, 0 where they do not yet; sees early what is no call of a known tool."""
-        space = _BEFORE_OBJECT.match(text)
-        start = space.end() if space else 0
+        start = _start(text)
         written = _NAME.match(text, start)
         if written is None:
             if text[start : start + 1] not in ("", "{"):
@@ -138,7 +137,7 @@ class Call:
     def _read(self, text: str, out: list[Event]) -> None:
         """Reads a complete object that is not in the form that was asked for."""
         try:
-            fields = _object.decode(_mended(text[text.index("{") :]))
+            fields = _object.decode(_mended(text[_start(text) :]))
             name = _string.decode(fields["name"])
             arguments = _read_arguments(fields.get("arguments", fields.get("parameters")))
         except (*_UNREADABLE, KeyError):
@@ -220,6 +219,12 @@ class _Json:
                 if self._depth == until:
                     return "".join((*pieces, text[start:position])), position
         return "".join((*pieces, text[start:])), None
+
+
+def _start(text: str) -> int:
+    """Gives where the object begins: after white space, and a code fence inside the markers."""
+    before = _BEFORE_OBJECT.match(text)
+    return before.end() if before else 0
 
 
 def _mended(text: str) -> str:

@@ -23,9 +23,12 @@ from cody_oai_router.events import Adapted, Event, Failed, Stop, StopReason, Tex
 # White space around calls up to this is left out: some blank lines and an indentation.
 MAX_SPACE: Final = 64
 
+# A whole answer is read in pieces of this size, so that thousands of markers in it do not cost the square.
+_AT_ONCE: Final = 16 * 1024
+
 _FENCE: Final = re.compile(r"[ \t]{0,8}```[\w-]{0,16}")
 _FENCE_SO_FAR: Final = re.compile(r"[ \t]{0,8}`{1,3}[\w-]{0,16}")
-_CLOSING_FENCE: Final = re.compile(rf"\A([ \t\r\n]*?)[ \t\r\n]{{0,{MAX_SPACE}}}```(?!\w)")
+_CLOSING_FENCE: Final = re.compile(r"[ \t]{0,8}```(?!\w)")
 
 
 class CallFinder:
@@ -79,10 +82,11 @@ class CallFinder:
         return "tool_calls" if reason == "stop" and self._whole else reason
 
     def _take(self, text: str) -> None:
-        rest = self._held + text
-        self._held = ""
-        while rest:
-            rest = self._outside(rest) if self._call is None else self._inside(self._call, rest)
+        for start in range(0, len(text), _AT_ONCE):
+            rest = self._held + text[start : start + _AT_ONCE]
+            self._held = ""
+            while rest:
+                rest = self._outside(rest) if self._call is None else self._inside(self._call, rest)
 
     def _outside(self, text: str) -> str:
         """Passes text on up to a call, or up to what may become one; gives what is left."""
@@ -212,7 +216,11 @@ class _Prose:
         return self._after_call and not self._without_fence(text).strip(SPACE)
 
     def _without_fence(self, text: str) -> str:
-        return _CLOSING_FENCE.sub(r"\1", text) if self._unclosed else text
+        """Gives a text after a call without the fence that closes the one left out before the call."""
+        start = len(text) - len(text.lstrip(SPACE))
+        if self._unclosed and _CLOSING_FENCE.match(text, text.rfind("\n", 0, start) + 1):
+            return text[: _before_space(text, start)] + text[start + len("```") :]
+        return text
 
 
 def _before_space(text: str, end: int) -> int:

@@ -131,7 +131,17 @@ class App:
         return Response(200, [JSON, *headers], openai_chat.write_model(model))
 
     def _health(self, headers: Headers) -> Response:
-        status = {"status": "ok", "version": __version__, "demo": self._shop.demo}
+        site = self._shop.instance.site
+        status = {
+            "status": "ok",
+            "version": __version__,
+            "demo": self._shop.demo,
+            "sourcegraph": {
+                "api": self._shop.settings.sourcegraph_api,
+                "llm_api": "closed" if site.gated else "open",
+                "api_version": site.api_version,
+            },
+        }
         return Response(200, [JSON, *headers], msgspec.json.encode(status))
 
     def _welcome(self, headers: Headers) -> Response:

@@ -20,7 +20,7 @@ from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import ClientError, Clocks, Incoming, Outgoing, Request, Response, ServerExchange
 from cody_oai_router.relay import Source, Upstream
 from cody_oai_router.shell.failures import fault_of
-from cody_oai_router.shell.instance import decoded
+from cody_oai_router.shell.pages import decoded
 from cody_oai_router.shell.reception import Outlet, Reception
 from cody_oai_router.shell.streaming import Stream
 from cody_oai_router.shell.workshop import Workshop

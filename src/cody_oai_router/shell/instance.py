@@ -9,19 +9,16 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from cody_oai_router.catalogue import Catalogue, Model, merged, read_listing, read_supported
 from cody_oai_router.exchange import Again, Plan, Site
 from cody_oai_router.faults import UPSTREAM_GATE, Fault
-from cody_oai_router.http1 import Client, ClientError, Clocks, Outgoing
+from cody_oai_router.http1 import Client
 from cody_oai_router.lessons import LIFETIME, OF_INSTANCE, Lesson
 from cody_oai_router.settings import Settings
 from cody_oai_router.shell.clock import Clock
-from cody_oai_router.shell.failures import fault_of
 from cody_oai_router.shell.log import Log
+from cody_oai_router.shell.pages import Pages
 from cody_oai_router.site import CONTEXT_FILTERS, has_context_filters, read_client_config, read_release
-from cody_oai_router.sourcegraph.refusals import read_fault
 from cody_oai_router.upstreams import completions_stream
 from cody_oai_router.upstreams.requests import (
     CLIENT_CONFIG_PATH,
@@ -37,8 +34,6 @@ FRESH_SECONDS: Final = 600.0
 RETRY_SECONDS: Final = 30.0
 # A listing comes from the instance's memory; one that takes longer than this must not hold up a chat (HEAD_HOLD is 10).
 DISCOVERY_SECONDS: Final = 8.0
-# The largest recorded listing is 60 KB.
-MAX_LISTING_BYTES: Final = 8 * 1024 * 1024
 
 _ALL: Final = ""
 
@@ -55,9 +50,8 @@ class Instance:
     """One Sourcegraph instance as this process knows it."""
 
     def __init__(self, client: Client, settings: Settings, common: bytes, clock: Clock, log: Log) -> None:
-        self._client = client
+        self._pages = Pages(client, settings, common, clock)
         self._settings = settings
-        self._headers = common + b"accept: application/json\r\n"
         self._clock = clock
         self._log = log
         self._models: list[Model] | None = None
@@ -135,7 +129,7 @@ class Instance:
         try:
             async with asyncio.timeout(DISCOVERY_SECONDS):
                 listing, supported, config = await asyncio.gather(
-                    self._get(MODELS_PATH), self._get(SUPPORTED_PATH), self._get(CLIENT_CONFIG_PATH)
+                    self._pages.get(MODELS_PATH), self._pages.get(SUPPORTED_PATH), self._pages.get(CLIENT_CONFIG_PATH)
                 )
                 self._api_version = await self._read_api_version(config)
             self._keep(listing, supported)
@@ -152,16 +146,15 @@ class Instance:
         found = None if isinstance(config, Fault) else read_client_config(config)
         if found is not None:
             return found.api_version
-        health = await self._get(HEALTH_PATH)
+        health = await self._pages.get(HEALTH_PATH)
         release = None if isinstance(health, Fault) else read_release(health)
         return completions_stream.newest_of(release) if release else None
 
     async def _look_for_context_filters(self) -> None:
         """Says once that there are context filters; nothing waits for this."""
-        body = msgspec.json.encode({"query": CONTEXT_FILTERS})
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DISCOVERY_SECONDS):
-                answer = await self._get(CONTEXT_FILTERS_PATH, body)
+                answer = await self._pages.query(CONTEXT_FILTERS_PATH, CONTEXT_FILTERS)
                 if not isinstance(answer, Fault) and has_context_filters(answer):
                     self._log.note(_FILTERS_NOTICE)
 
@@ -178,26 +171,3 @@ class Instance:
 
     def _made(self, models: Sequence[Model]) -> Catalogue:
         return Catalogue(models, aliases=self._settings.model_aliases, default=self._settings.default_model)
-
-    async def _get(self, path: str, body: bytes = b"") -> bytes | Fault:
-        """Asks for a page, or posts a query where there is a body."""
-        timeouts = self._settings.timeouts
-        clocks = Clocks(timeouts.connect, timeouts.first_byte, timeouts.idle, None)
-        target = self._settings.upstream.target(path).encode()
-        headers = self._headers + (b"content-type: application/json\r\n" if body else b"")
-        try:
-            incoming = await self._client.send(Outgoing(b"POST" if body else b"GET", target, headers, body), clocks)
-            answer = await incoming.read(MAX_LISTING_BYTES)
-        except ClientError as error:
-            return fault_of(error)
-        if incoming.status == 200:  # noqa: PLR2004 - HTTP's own number
-            return answer
-        return read_fault(incoming.status, decoded(incoming.headers), answer, self._clock.wall())
-
-
-def decoded(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Gives upstream's headers as text, the first of each name."""
-    found: dict[str, str] = {}
-    for name, value in headers:
-        found.setdefault(name.decode("latin-1"), value.decode("latin-1"))
-    return found

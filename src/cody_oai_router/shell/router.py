@@ -4,15 +4,14 @@ import asyncio
 import errno
 from collections.abc import Callable, Sequence
 
-from cody_oai_router.credentials import Secret
-from cody_oai_router.http1 import Client, ClientLimits, Origin, Proxy, Server, ServerLimits
+from cody_oai_router.http1 import Server, ServerLimits
 from cody_oai_router.settings import Settings
 from cody_oai_router.shell.app import App
 from cody_oai_router.shell.clock import Clock
 from cody_oai_router.shell.instance import Instance
 from cody_oai_router.shell.log import Log
 from cody_oai_router.shell.pulse import Pulse
-from cody_oai_router.shell.tls import client_context
+from cody_oai_router.shell.upstream_client import upstream_client
 from cody_oai_router.shell.workshop import Workshop
 from cody_oai_router.upstreams.requests import headers
 
@@ -34,8 +33,16 @@ async def run(
     stop: asyncio.Event,
 ) -> None:
     """Serves until `stop`; raises OSError where it cannot listen."""
-    shop = _workshop(settings, log, demo=demo)
-    app = App(shop)
+    shop = open_workshop(settings, log, demo=demo)
+    try:
+        await serve(shop, ready=ready, stop=stop)
+    finally:
+        await close_workshop(shop)
+
+
+async def serve(shop: Workshop, *, ready: Callable[[Sequence[Address]], None], stop: asyncio.Event) -> None:
+    """Serves with what `shop` has until `stop`; the shop stays open."""
+    settings, app = shop.settings, App(shop)
     server = Server(app, _server_limits(settings))
     try:
         ready(await _listen(server, settings))
@@ -46,16 +53,14 @@ async def run(
         app.break_off()
         await server.drain(LAST_WORDS_SECONDS)
         await server.close()
-        shop.pulse.close()
-        await shop.instance.close()
-        await shop.client.close()
 
 
-def _workshop(settings: Settings, log: Log, *, demo: bool) -> Workshop:
+def open_workshop(settings: Settings, log: Log, *, demo: bool) -> Workshop:
+    """Puts together what requests need, inside the running loop; raises OSError where certificates cannot be used."""
     clock = Clock()
     extra = [(name, value.reveal()) for name, value in settings.extra_headers]
     common = headers(settings.token.reveal(), extra, settings.timeouts.total)
-    client = _client(settings)
+    client = upstream_client(settings)
     timeouts = settings.timeouts
     return Workshop(
         settings=settings,
@@ -67,6 +72,13 @@ def _workshop(settings: Settings, log: Log, *, demo: bool) -> Workshop:
         common_headers=common,
         demo=demo,
     )
+
+
+async def close_workshop(shop: Workshop) -> None:
+    """Closes every connection to the instance, and gives up what still runs."""
+    shop.pulse.close()
+    await shop.instance.close()
+    await shop.client.close()
 
 
 async def _listen(server: Server, settings: Settings) -> list[Address]:
@@ -82,32 +94,6 @@ async def _listen(server: Server, settings: Settings) -> list[Address]:
             if error.errno not in _NOT_TO_BE_HAD:
                 raise
     return addresses
-
-
-def _client(settings: Settings) -> Client:
-    upstream, limits = settings.upstream, settings.limits
-    return Client(
-        Origin(upstream.scheme, upstream.host, upstream.port),
-        ClientLimits(
-            connections=limits.upstream_connections,
-            head_bytes=limits.upstream_head_bytes,
-            idle=settings.timeouts.upstream_keep_alive,
-            decoded_bytes=limits.reply_bytes,
-        ),
-        tls=client_context(settings) if upstream.scheme == "https" else None,
-        proxy=_proxy(settings),
-    )
-
-
-def _proxy(settings: Settings) -> Proxy | None:
-    proxy = settings.proxy
-    if proxy is None:
-        return None
-    return Proxy(proxy.host, proxy.port, _revealed(proxy.credentials))
-
-
-def _revealed(secret: Secret | None) -> str | None:
-    return secret.reveal() if secret is not None else None
 
 
 def _server_limits(settings: Settings) -> ServerLimits:

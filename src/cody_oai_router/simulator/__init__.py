@@ -5,15 +5,19 @@ our misunderstandings nor our bugs.
 """
 
 from cody_oai_router.simulator import faults
-from cody_oai_router.simulator.model import Call, Fail, Reply, Text
+from cody_oai_router.simulator.model import Attribution, Call, Fail, Reply, Text, Thought
 from cody_oai_router.simulator.profiles import PROFILES
 from cody_oai_router.simulator.simulator import DEMO_TOKEN, Simulator
+from cody_oai_router.simulator.site import CHAT, STREAM
 from cody_oai_router.simulator.steps import Close, Fault, Hold, Ordinary, Reset, Send, Step, Wait
 from cody_oai_router.simulator.wire import Received
 
 __all__ = [
+    "CHAT",
     "DEMO_TOKEN",
     "PROFILES",
+    "STREAM",
+    "Attribution",
     "Call",
     "Close",
     "Fail",
@@ -27,6 +31,7 @@ __all__ = [
     "Simulator",
     "Step",
     "Text",
+    "Thought",
     "Wait",
     "faults",
 ]

@@ -25,6 +25,8 @@ def main() -> None:
     parser.add_argument("--alternation", action=argparse.BooleanOptionalAction, default=None)
     parser.add_argument("--prefill", action=argparse.BooleanOptionalAction, default=None)
     parser.add_argument("--cody-enabled", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--context-filters", action="store_true", help="the site defines codyContextFilters")
+    parser.add_argument("--catalogue", choices=["standard", "6", "57", "null"], default="standard")
     parser.add_argument("--seed", type=int, default=0)
     options = vars(parser.parse_args())
     host, port = options.pop("host"), options.pop("port")

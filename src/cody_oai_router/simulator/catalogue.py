@@ -28,9 +28,23 @@ class Model(NamedTuple):
         return self.ref.partition("::")[0]
 
     @property
+    def id(self) -> str:
+        """The last part of the ref."""
+        return self.ref.rpartition("::")[2]
+
+    def can(self, capability: str) -> bool:
+        """Tells whether the listing names this capability."""
+        return capability in self.capabilities.split()
+
+    @property
     def chats(self) -> bool:
         """Whether the model answers chat requests: the listing also holds autocomplete-only ones (contract §6.1)."""
-        return "chat" in self.capabilities.split()
+        return self.can("chat")
+
+    @property
+    def shows_thoughts(self) -> bool:
+        """Whether it shows what it thinks: seen of Claude only (contract §4.4); [I] others think in silence."""
+        return self.thinking_budget > 0
 
 
 OLD_MODELS: Sequence[Model] = (
@@ -120,9 +134,22 @@ def find(models: Sequence[Model], ref: str) -> Model | None:
     return next((model for model in models if model.ref == ref), None)
 
 
+def resolve(models: Sequence[Model], name: str) -> Model | None:
+    """Returns the model as Cody's stream finds it: `provider/model`, a bare id, or a ref whatever its API version."""
+    provider, _, identifier = name.replace("::", "/").rpartition("/")
+    wanted = provider.partition("/")[0]
+    named = (model for model in models if model.id == identifier and wanted in {"", model.provider})
+    return find(models, name) or next(named, None)
+
+
 def default_ref(models: Sequence[Model]) -> str:
     """Returns the site's default chat model, `""` on a site without models."""
     return models[0].ref if models else ""
+
+
+def fast_ref(models: Sequence[Model]) -> str:
+    """Returns the site's fast chat model: its newest Haiku, else the default."""
+    return next((model.ref for model in models if "haiku" in model.ref), default_ref(models))
 
 
 def write_entry(model: Model, created: int) -> dict[str, Any]:
@@ -143,8 +170,8 @@ def write_supported(models: Sequence[Model] | None, revision: str) -> dict[str, 
 
 
 def _write_defaults(models: Sequence[Model]) -> Mapping[str, str]:
-    fast = next((model.ref for model in models if "haiku" in model.ref), models[0].ref)
-    return {"chat": models[0].ref, "fastChat": fast, "codeCompletion": fast, "fallbackChat": _FALLBACK}
+    fast = fast_ref(models)
+    return {"chat": default_ref(models), "fastChat": fast, "codeCompletion": fast, "fallbackChat": _FALLBACK}
 
 
 def _write_model(model: Model) -> dict[str, Any]:

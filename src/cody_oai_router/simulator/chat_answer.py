@@ -1,22 +1,22 @@
 """Writes what the scripted model said as the LLM API of one version answers: whole or as a stream (contract §3)."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cody_oai_router.simulator import refusals
 from cody_oai_router.simulator.chat_request import Chat
 from cody_oai_router.simulator.instance import Instance
-from cody_oai_router.simulator.model import Call, Fail, Part, Reply, Text, split, tokens
+from cody_oai_router.simulator.model import Attribution, Call, Fail, Reply, Text, Thought
 from cody_oai_router.simulator.refusals import REFUSALS
+from cody_oai_router.simulator.speech import Spoken, count, pauses, speak
 from cody_oai_router.simulator.steps import Hold, Send, Wait
 from cody_oai_router.simulator.wire import Answer, Piece, json_answer, write_json
 
 
 def answer(chat: Chat, reply: Reply, instance: Instance, timeout: float | None) -> Answer:
     """Returns the answer to an accepted request; `timeout` (seconds) replaces the instance's own deadline."""
-    spoken = _limited(chat, reply)
+    spoken = speak(_audible(reply), chat.stop, chat.max_tokens)
     spoken = replace(spoken, finish=reply.finish or _finish_word(spoken.finish, chat, instance))
     late = REFUSALS["deadline"]
     plain = _stream(chat, spoken, instance) if chat.streams else _whole(chat, spoken, instance)
@@ -28,58 +28,9 @@ def answer(chat: Chat, reply: Reply, instance: Instance, timeout: float | None) 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Spoken:
-    """A reply within the request's limits: what is said, how it ends, what it costs."""
-
-    parts: Sequence[Part]
-    finish: str
-    lost_deltas: bool
-
-    @property
-    def text(self) -> str:
-        return "".join(part.text for part in self.parts if isinstance(part, Text))
-
-    @property
-    def tokens(self) -> int:
-        words = sum(isinstance(part, Text) for part in self.parts)
-        return words + sum(len(tokens(call.arguments)) for call in self.calls)
-
-    @property
-    def calls(self) -> list[Call]:
-        return [part for part in self.parts if isinstance(part, Call)]
-
-
-def _limited(chat: Chat, reply: Reply) -> _Spoken:
-    """Cuts the reply at a stop sequence and after `max_tokens`, and names how it ended."""
-    pieces: Sequence[Part] = [piece for part in reply.parts for piece in split(part)]
-    pieces, stopped = _until_stop(pieces, chat.stop)
-    pieces, cut = _within(pieces, chat.max_tokens)
-    called = any(isinstance(piece, Call) for piece in pieces)
-    finish = "length" if cut else "stop_sequence" if stopped else "tool_calls" if called else "stop"
-    return _Spoken(pieces, finish, reply.lost_deltas)
-
-
-def _until_stop(pieces: Sequence[Part], stop: Sequence[str]) -> tuple[Sequence[Part], bool]:
-    text = "".join(piece.text for piece in pieces if isinstance(piece, Text))
-    left = min((end for word in stop if word and (end := text.find(word)) >= 0), default=None)
-    if left is None:
-        return pieces, False
-    kept: list[Part] = []
-    for piece in pieces:
-        if not isinstance(piece, Text):
-            kept.append(piece)
-            continue
-        kept += [Text(piece.text[:left])] if left else []
-        left -= len(piece.text)
-        if left <= 0:
-            break
-    return kept, True
-
-
-def _within(pieces: Sequence[Part], limit: int) -> tuple[Sequence[Part], bool]:
-    words = [position for position, piece in enumerate(pieces) if isinstance(piece, Text)]
-    return (pieces[: words[limit]], True) if len(words) > limit else (pieces, False)
+def _audible(reply: Reply) -> Reply:
+    """Leaves out what the LLM API never shows: thoughts, and what became of a search for their source."""
+    return replace(reply, parts=tuple(part for part in reply.parts if not isinstance(part, Thought | Attribution)))
 
 
 _RAW_FINISH: Mapping[str, Mapping[str, str]] = {  # provider words, as 5.6 passes them on (contract §3.3)
@@ -97,43 +48,18 @@ def _finish_word(word: str, chat: Chat, instance: Instance) -> str:
     return word
 
 
-def _usage(chat: Chat, spoken: _Spoken, instance: Instance) -> dict[str, Any]:
-    """Counts words; zeros before 5.9, credits since 6.5, rounded up (contract §3.1)."""
-    if instance.profile.usage == "zeros":
-        return {"completion_tokens": 0, "prompt_tokens": 0, "total_tokens": 0}
-    prompt = sum(len(tokens(message.text)) for message in chat.messages)
-    usage: dict[str, Any] = {
-        "completion_tokens": spoken.tokens,
-        "prompt_tokens": prompt,
-        "total_tokens": prompt + spoken.tokens,
-    }
-    if instance.profile.usage == "credits":
-        usage["credits"] = math.ceil((prompt + 5 * spoken.tokens) / 1000)
-        if chat.model.provider == "anthropic":
-            usage["prompt_tokens_details"] = {"cached_tokens": 0, "cache_creation_input_tokens": 0}
-    return usage
-
-
 def _failure(fail: Fail, instance: Instance) -> Answer:
     refusal = REFUSALS["provider"].about(fail.message)
     return refusals.answer(refusal._replace(status=fail.status or refusal.status), instance.profile)
 
 
-def _pauses(parts: Sequence[Part], pace: float) -> Iterator[Piece]:
-    for part in parts:
-        if isinstance(part, Wait | Hold):
-            yield part
-        elif pace:
-            yield Wait(pace)
-
-
-def _whole(chat: Chat, spoken: _Spoken, instance: Instance) -> Answer:
+def _whole(chat: Chat, spoken: Spoken, instance: Instance) -> Answer:
     fail = next((part for part in spoken.parts if isinstance(part, Fail)), None)
     made = _failure(fail, instance) if fail else json_answer(_completion(chat, spoken, instance))
-    return replace(made, body=(*_pauses(spoken.parts, instance.pace), *made.body))
+    return replace(made, body=(*pauses(spoken.parts, instance.pace), *made.body))
 
 
-def _completion(chat: Chat, spoken: _Spoken, instance: Instance) -> dict[str, Any]:
+def _completion(chat: Chat, spoken: Spoken, instance: Instance) -> dict[str, Any]:
     """The whole answer; parallel calls are separate entries here (contract §10.3 leaves it open)."""
     message: dict[str, Any] = {"role": "assistant", "content": spoken.text}
     if spoken.calls:
@@ -147,7 +73,7 @@ def _completion(chat: Chat, spoken: _Spoken, instance: Instance) -> dict[str, An
         "model": chat.model.ref,
         "system_fingerprint": "",
         "object": "chat.completion",
-        "usage": _usage(chat, spoken, instance),
+        "usage": count(chat.messages, spoken, chat.model, instance),
     }
 
 
@@ -155,16 +81,16 @@ def _call(identifier: str, name: str, arguments: str) -> dict[str, Any]:
     return {"id": identifier, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def _stream(chat: Chat, spoken: _Spoken, instance: Instance) -> Answer:
+def _stream(chat: Chat, spoken: Spoken, instance: Instance) -> Answer:
     first = next((part for part in spoken.parts if not isinstance(part, Wait | Hold)), None)
     if isinstance(first, Fail) and first.status is not None:
         made = _failure(first, instance)
-        return replace(made, body=(*_pauses(spoken.parts, 0.0), *made.body))
+        return replace(made, body=(*pauses(spoken.parts, 0.0), *made.body))
     headers = (("Content-Type", "text/event-stream"), ("Cache-Control", "no-cache"), ("X-Accel-Buffering", "no"))
     return Answer(200, headers, tuple(_events(chat, spoken, instance)), framing="chunked")
 
 
-def _events(chat: Chat, spoken: _Spoken, instance: Instance) -> Iterator[Piece]:
+def _events(chat: Chat, spoken: Spoken, instance: Instance) -> Iterator[Piece]:
     """One event per piece and no `[DONE]` after the last (trap 20); an error is a bare line of JSON (contract §3.2)."""
     first_call = next(iter(spoken.calls), None)
     for part in spoken.parts:
@@ -175,10 +101,10 @@ def _events(chat: Chat, spoken: _Spoken, instance: Instance) -> Iterator[Piece]:
             return
         elif isinstance(part, Text):
             yield from _paced(instance, {"content": part.text})
-        elif not spoken.lost_deltas:
+        elif isinstance(part, Call) and not spoken.lost_deltas:
             for delta in _call_deltas(part, chat, instance, another=part is not first_call):
                 yield from _paced(instance, delta)
-    yield _event(instance, {}, spoken.finish, usage=_usage(chat, spoken, instance))
+    yield _event(instance, {}, spoken.finish, usage=count(chat.messages, spoken, chat.model, instance))
 
 
 def _paced(instance: Instance, delta: Mapping[str, Any]) -> Iterator[Piece]:

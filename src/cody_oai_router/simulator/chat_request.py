@@ -102,7 +102,7 @@ def _check_contents(body: Mapping[str, Any], instance: Instance) -> Refusal | No
         parts = content if isinstance(content, list) else ()
         if isinstance(content, str | list) and all(isinstance(part, dict) for part in parts):
             continue
-        if content is not None or instance.profile.old:
+        if content is not None or not instance.profile.null_content:
             return REFUSALS["decode"].about("invalid type for ChatCompletionRequestContent: expected string or array")
     return None
 
@@ -217,6 +217,11 @@ def _check_prefill(chat: Chat, instance: Instance) -> Refusal | None:
     return REFUSALS["prefill"] if last == "assistant" and not instance.accepts_prefill(chat.model) else None
 
 
+def _check_streaming(chat: Chat, _instance: Instance) -> Refusal | None:
+    """Clients do not stream from a model whose listing says `streamDisabled` (contract §6.3)."""
+    return REFUSALS["no stream"] if chat.streams and chat.model.can("streamDisabled") else None
+
+
 def _check_budget(chat: Chat, _instance: Instance) -> Refusal | None:
     """A thinking model needs `max_tokens`, and more of them than it thinks (contract §2.2)."""
     budget = chat.model.thinking_budget
@@ -245,6 +250,7 @@ _PROVIDER_CHECKS: Sequence[_ProviderCheck] = (
     _check_empty,
     _check_alternation,
     _check_prefill,
+    _check_streaming,
     _check_budget,
     _check_tools,
 )

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from cody_oai_router.simulator.model import Call, Fail, Part, Reply, Text
+from cody_oai_router.simulator.model import Attribution, Call, Fail, Part, Reply, Text, Thought
 from cody_oai_router.simulator.steps import Hold, Wait, read_fault
 from cody_oai_router.simulator.wire import Answer, Received, json_answer, text_answer
 
@@ -39,8 +39,8 @@ async def respond(request: Received, simulator: Simulator) -> Answer:
 def read_reply(value: Mapping[str, Any]) -> Reply:
     """Reads `{"parts": [...], "finish": WORD, "lost_deltas": true}`.
 
-    The parts are `{"text": T}`, `{"call": NAME, "arguments": A}`, `{"fail": T, "status": S}`, `{"wait": SECONDS}` and
-    `{"hold": NAME}`.
+    The parts are `{"text": T}`, `{"think": T}`, `{"call": NAME, "arguments": A}`, `{"attribution": T}`,
+    `{"fail": T, "status": S}`, `{"wait": SECONDS}` and `{"hold": NAME}`.
     """
     parts = tuple(_read_part(part) for part in value["parts"])
     return Reply(parts, value.get("finish"), bool(value.get("lost_deltas")))
@@ -50,6 +50,10 @@ def _read_part(part: Mapping[str, Any]) -> Part:
     match part:
         case {"text": str(text)}:
             return Text(text)
+        case {"think": str(text)}:
+            return Thought(text)
+        case {"attribution": str(message)}:
+            return Attribution(message)
         case {"call": str(name), "arguments": str(arguments)}:
             return Call(name, arguments)
         case {"fail": str(message)}:

@@ -1,11 +1,12 @@
 """The faults of contract §9.2, each made of raw bytes or of a mangled ordinary answer."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from email.utils import formatdate
 
-from cody_oai_router.simulator.refusals import wrapped
+from cody_oai_router.simulator.refusals import REFUSALS, wrapped
 from cody_oai_router.simulator.steps import Close, Fault, FramingName, Hold, Ordinary, Reset, Send, Step, Wait
-from cody_oai_router.simulator.wire import head_bytes, write_json
+from cody_oai_router.simulator.wire import event, head_bytes, write_json
 
 Headers = Sequence[tuple[str, str]]
 
@@ -101,6 +102,41 @@ def error_first(line: bytes = DEADLINE_LINE) -> Fault:
 def error_after(pieces: int, line: bytes = DEADLINE_LINE) -> Fault:
     """Gives this many events, then the error line, then the proper end of the body."""
     return Fault((Ordinary(pieces=pieces), Send(chunk(line) + END)))
+
+
+def stream_error(text: str, after: int = 0, *, done: bool = True) -> Fault:
+    """Lets Cody's stream fail inside its 200 (trap 29): at once, or after this many events; with or without `done`."""
+    data = event("error", {"error": text}) + (event("done", {}) if done else b"")
+    return error_after(after, data) if after else error_first(data)
+
+
+def without_done() -> Fault:
+    """Gives the ordinary stream of Cody's endpoint without its last event, `done`; the body ends as it should."""
+    return Fault((Ordinary(omitted=1),))
+
+
+def unsupported_version() -> Fault:
+    """Answers 406 as Cody's stream does to an api-version that it does not know (contract §4.1)."""
+    return status(406, f"{REFUSALS['api version'].text}\n")
+
+
+def undecodable() -> Fault:
+    """Answers 400 as Cody's stream does to fields that are newer than the server (contract §4.8)."""
+    return status(400, f"{REFUSALS['undecodable'].text}\n")
+
+
+def unavailable(text: str = "the provider is overloaded") -> Fault:
+    """Answers 503 with text, to which Cody's stream reduces what a provider answered (contract §4.5)."""
+    return status(503, f"{text}\n")
+
+
+def concurrency_limited(*, now: float, seconds: float = 60) -> Fault:
+    """Answers 429 with an event as its body, whose text says when to come back in Go's way of writing a time."""
+    later = datetime.fromtimestamp(now + seconds, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
+    text = (
+        f"you have exceeded the concurrency limit of 3 requests for the code_completions feature. Retry after {later}"
+    )
+    return status(429, event("error", {"error": text}).decode(), STREAM)
 
 
 def held(name: str, after: int | None = None) -> Fault:

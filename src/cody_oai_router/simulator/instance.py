@@ -6,12 +6,14 @@ from random import Random
 from typing import Literal
 from uuid import UUID
 
-from cody_oai_router.simulator.catalogue import CREATED, MODELS, OLD_MODELS, Model
+from cody_oai_router.simulator.catalogue import CREATED, Model
+from cody_oai_router.simulator.catalogues import models_of
 from cody_oai_router.simulator.profiles import Profile
 
 Gate = Literal["403", "404"]
 Parallel = Literal["new-id", "no-id"]
 Listing = Literal["full", "null", "unlisted"]
+Catalogue = Literal["standard", "6", "57", "null"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +30,20 @@ class Instance:
     alternation: bool | Sequence[str]
     prefill: bool | None
     cody_enabled: bool
+    context_filters: bool
+    catalogue: Catalogue
     random: Random
     clock: Callable[[], float]
 
     @property
     def models(self) -> Sequence[Model]:
         """The models that answer: none on a site whose catalogue is null (contract §6.2)."""
-        if self.listing == "null":
-            return ()
-        return OLD_MODELS if self.profile.old else MODELS
+        return () if self.listing == "null" else models_of(self.catalogue, self.profile.models)
 
     @property
     def listed(self) -> Sequence[Model] | None:
         """The models that the listings name: they may be fewer than answer, or null."""
-        return {"full": self.models, "unlisted": (), "null": None}[self.listing]
+        return None if self.catalogue == "null" else {"full": self.models, "unlisted": (), "null": None}[self.listing]
 
     @property
     def created(self) -> int:

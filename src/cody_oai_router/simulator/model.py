@@ -1,7 +1,7 @@
 """The scripted model: it decides what to say from the last words of the user, so that a test reads like a conversation.
 
 Markers in the last user text decide; without one it repeats that text, or calls a tool whose name the text mentions, or
-quotes the tool results that it was given.
+quotes the tool results that it was given. Tools that are offered in words (see `emulation`) it calls in words.
 
 | marker | the model |
 |---|---|
@@ -14,6 +14,8 @@ quotes the tool results that it was given.
 | `[[error:T]]`, `[[mid-error:T]]` | fails with T before the first piece, in the middle |
 | `[[status:CODE T]]` | is refused by its provider with this status and text |
 | `[[finish:WORD]]` | ends with this finish word |
+| `[[think:T]]` | thinks T before it answers, if it is a model that thinks |
+| `[[attribution]]` | says something in the middle whose source cannot be looked up, which ends nothing (contract §4.4) |
 | `[[eaten]]` | has spent its budget on thinking: nothing said, finish word `length` (contract §3.2) |
 | `[[lost-deltas]]` | streams `finish_reason: "tool_calls"` without the calls (trap 19) |
 """
@@ -25,6 +27,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any, NamedTuple
 
+from cody_oai_router.simulator.emulation import Offer, read_offer, without_instruction
 from cody_oai_router.simulator.schema import example
 from cody_oai_router.simulator.steps import Hold, Wait
 
@@ -32,11 +35,15 @@ DEMO = "This is a demo answer from the simulator built into Cody OAI Router; it 
 
 
 class Message(NamedTuple):
-    """One message of the conversation as the provider sees it: text only, images are gone (trap 25)."""
+    """One message of the conversation as the provider sees it; on the LLM API it is text only (trap 25)."""
 
     role: str
     text: str
     calls: bool = False
+    results: tuple[str, ...] = ()
+    """Tool results that came as such, on Cody's stream."""
+    images: tuple[str, ...] = ()
+    """A description of each image that the model sees."""
 
 
 class Tool(NamedTuple):
@@ -50,6 +57,18 @@ class Text(NamedTuple):
     """Some words of the answer."""
 
     text: str
+
+
+class Thought(NamedTuple):
+    """Some words of what a thinking model thinks before it answers."""
+
+    text: str
+
+
+class Attribution(NamedTuple):
+    """The search for the source of what is said fails here, which ends nothing (contract §4.4)."""
+
+    message: str
 
 
 class Call(NamedTuple):
@@ -66,7 +85,7 @@ class Fail(NamedTuple):
     status: int | None = None
 
 
-Part = Text | Call | Fail | Wait | Hold
+Part = Text | Thought | Call | Attribution | Fail | Wait | Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +97,19 @@ class Reply:
     lost_deltas: bool = False
 
 
-def respond(messages: Sequence[Message], tools: Sequence[Tool], *, demo: bool = False) -> Reply:
-    """Returns what the scripted model says to this conversation."""
+def respond(messages: Sequence[Message], tools: Sequence[Tool], *, demo: bool = False, thinks: bool = False) -> Reply:
+    """Returns what the scripted model says to this conversation; `thinks` makes it show what it thinks."""
     said = _last_words(messages)
     markers = _read_markers(said)
-    content = list(_content(messages, tools, _MARKER.sub("", said).strip(), markers))
+    offer = None if tools else read_offer(_instructions(messages))
+    offered = [Tool(tool["name"], tool.get("parameters") or {}) for tool in offer.tools] if offer else tools
+    content = list(_content(messages, offered, _MARKER.sub("", said).strip(), markers))
+    if offer:
+        content = [*_in_words(content, offer)]
     if demo:
         content.insert(0, Text(DEMO))
+    if thinks:
+        content.insert(0, Thought(markers.get("think", [_THOUGHT])[-1]))
     return Reply(
         parts=tuple(_staged(content, markers)),
         finish="length" if "eaten" in markers else markers.get("finish", [None])[0],
@@ -98,14 +123,20 @@ def tokens(text: str) -> list[str]:
 
 
 def split(part: Part) -> Sequence[Part]:
-    """Splits what is said into parts of one token each."""
-    return [Text(token) for token in tokens(part.text)] if isinstance(part, Text) else [part]
+    """Splits what is said or thought into parts of one token each."""
+    match part:
+        case Text(text):
+            return [Text(token) for token in tokens(text)]
+        case Thought(text):
+            return [Thought(token) for token in tokens(text)]
+    return [part]
 
 
+_THOUGHT = "Let me think about this."
 _TELLING = 4  # letters: "get" and "the" say nothing about which tool is meant
 _MARKER = re.compile(r"\[\[([a-z-]+)(?::(.*?))?\]\]", re.DOTALL)
 _SYSTEM = re.compile(r"<SYSTEM_PROMPT>.*?</SYSTEM_PROMPT>\s*", re.DOTALL)
-_RESULT = re.compile(r"<TOOL_RESULT>(.*?)</TOOL_RESULT>", re.DOTALL)
+_RESULT = re.compile(r"<TOOL_RESULT(?:\s[^>]*)?>(.*?)</TOOL_RESULT>", re.DOTALL)
 
 
 def _read_markers(text: str) -> dict[str, list[str]]:
@@ -125,17 +156,42 @@ def _last_turn(messages: Sequence[Message]) -> tuple[list[Message], Message | No
     return turn, None
 
 
+def _instructions(messages: Sequence[Message]) -> list[str]:
+    return [message.text for message in messages if message.role != "assistant"]
+
+
+def _own_words(message: Message) -> str:
+    """Returns what the user says himself, beside a system prompt in a tag and an instruction about tools."""
+    return without_instruction(_SYSTEM.sub("", message.text))
+
+
 def _last_words(messages: Sequence[Message]) -> str:
-    """Returns the last user text that is more than a system prompt in a tag."""
-    users = (_SYSTEM.sub("", message.text) for message in reversed(messages) if message.role == "user")
-    return next((text for text in users if text.strip()), "")
+    """Returns the last user text that says something; tool results and images that came as such say something too."""
+    for message in reversed(messages):
+        words = _own_words(message) if message.role == "user" else ""
+        if words.strip() or message.results or message.images:
+            return words
+    return ""
 
 
 def _results(messages: Sequence[Message]) -> list[str]:
-    """Returns the tool results that the last turn brings, tagged or as the text that follows a tool call."""
+    """Returns the tool results of the last turn: as such, tagged, or as the text that follows a tool call."""
     turn, before = _last_turn(messages)
-    tagged = [result for message in turn for result in _RESULT.findall(message.text)]
+    if native := [result for message in turn for result in message.results]:
+        return native
+    tagged = [result for message in turn for result in _RESULT.findall(_own_words(message))]
     return tagged or ([message.text for message in turn] if before and before.calls else [])
+
+
+def _seen(messages: Sequence[Message]) -> str:
+    """Describes the images of the last turn, in brackets."""
+    turn, _ = _last_turn(messages)
+    return "".join(f" [{image}]" for message in turn for image in message.images)
+
+
+def _in_words(content: Sequence[Part], offer: Offer) -> Iterator[Part]:
+    for part in content:
+        yield Text(offer.call(part.name, part.arguments)) if isinstance(part, Call) else part
 
 
 def _content(
@@ -151,7 +207,7 @@ def _content(
     elif not calls and (results := _results(messages)):
         yield Text(f"The tool answered: {' | '.join(results)}")
     elif not calls and not (calls := _mentioned(tools, said)):
-        yield Text(f"You said: {said}")
+        yield Text(f"You said: {said}{_seen(messages)}")
     yield from calls
 
 
@@ -196,3 +252,4 @@ def _interruptions(markers: Mapping[str, list[str]], prefix: str) -> Iterator[Pa
     yield from (Wait(float(seconds)) for seconds in markers.get(f"{prefix}silence", ()))
     yield from (Hold(name) for name in markers.get(f"{prefix}hold", ()))
     yield from (Fail(message) for message in markers.get(f"{prefix}error", ()))
+    yield from (Attribution("attribution search failed") for _ in markers.get("attribution", ()) if prefix)

@@ -30,6 +30,7 @@ class Refusal(NamedTuple):
         return self._replace(text=self.text.replace("<X>", str(x)).replace("<Y>", str(y)))
 
 
+_FILTERS = "ClientCodyIgnoreCompatibilityError"
 _FAILED = "completion.process_completion"
 _NEW_MODEL_TEXT = (
     "requested model '<X>' failed validation: <Y>. Expected format '${ProviderID}::${APIVersionID}::${ModelID}'. "
@@ -77,8 +78,22 @@ REFUSALS: Mapping[str, Refusal] = {
     "blocks": Refusal(500, "unsupported content part: tool_result", "§2.3 [I]", inner=True, type=_FAILED),
     "budget": Refusal(400, "max_tokens should be greater than thinking.budget_tokens", "§2.2", inner=True),
     "no max_tokens": Refusal(500, "max_tokens: Field required", "§2.2 [I]", inner=True, type=_FAILED),
+    "no stream": Refusal(400, "this model does not support streaming", "§6.3 [I]", inner=True),
     "bad tools": Refusal(400, "tools.<X>.input_schema: <Y>", "§2.2 [I]", inner=True),
     "deadline": Refusal(500, "context deadline exceeded", "§3.2", inner=True, type=_FAILED),
+    # Cody's stream
+    "api version": Refusal(406, "Unsupported API Version (Please update your client)", "§4.1"),
+    "client param": Refusal(406, f'{_FILTERS}: "<X>" query param is required.', "§4.1"),
+    "client name": Refusal(
+        406, f"{_FILTERS}: please use one of the supported clients: vscode, jetbrains, web.", "§4.1"
+    ),
+    "client semver": Refusal(400, f'{_FILTERS}: "client-version" is no semantic version: "<X>"', "§4.1 [I]"),
+    "client old": Refusal(
+        406, f"{_FILTERS}: Cody for <X> <Y> does not support context filters. Please upgrade your client.", "§4.1 [I]"
+    ),
+    "undecodable": Refusal(400, "could not decode request body", "§4.3"),
+    "no repo": Refusal(400, "repo not found", "§4.3 [I]", type="prompt_rewrite_error"),
+    "not authenticated": Refusal(403, "not authenticated", "§4.2", plain=True),
     "provider": Refusal(500, "<X>", "§3.4", inner=True, type=_FAILED),
 }
 
@@ -96,6 +111,13 @@ def answer(refusal: Refusal, profile: Profile) -> Answer:
     if refusal.inner and profile.old:
         return text_answer(500, wrapped(refusal.status, refusal.text))
     if refusal.plain or profile.old:
+        return text_answer(refusal.status, refusal.text)
+    return json_answer(body(refusal), refusal.status)
+
+
+def stream_answer(refusal: Refusal, profile: Profile) -> Answer:
+    """Returns the refusal as Cody's stream sends it: never wrapped, JSON since 6.5 (contract §1.2)."""
+    if refusal.plain or not profile.json_errors:
         return text_answer(refusal.status, refusal.text)
     return json_answer(body(refusal), refusal.status)
 

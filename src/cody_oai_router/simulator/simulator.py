@@ -10,7 +10,7 @@ from random import Random
 from cody_oai_router.simulator import control, site
 from cody_oai_router.simulator.connection import Connection
 from cody_oai_router.simulator.holds import Holds
-from cody_oai_router.simulator.instance import Gate, Instance, Listing, Parallel
+from cody_oai_router.simulator.instance import Catalogue, Gate, Instance, Listing, Parallel
 from cody_oai_router.simulator.model import Reply
 from cody_oai_router.simulator.profiles import PROFILES
 from cody_oai_router.simulator.steps import Fault, Ordinary
@@ -27,7 +27,9 @@ class Simulator:
     makes providers refuse neighbours of one speaker: for all models of the providers that do, or for the refs given; by
     default only on 5.6. `prefill` overrides whether a conversation may end with the assistant. `parallel` chooses the
     hypothesis of how a second tool call streams, `gate` the status of the licence gate, `listing` what the model
-    listings show ("null": no models at all; "unlisted": an empty listing, though the models answer).
+    listings show ("null": no models at all; "unlisted": an empty listing, though the models answer). `catalogue` chooses
+    the models themselves: those of the profile's time, the six of one 6.12 site, the 57 of a large one, or none.
+    `context_filters` makes the site one that defines them, which lets Cody's stream look at who asks.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class Simulator:
         alternation: bool | Sequence[str] | None = None,
         prefill: bool | None = None,
         cody_enabled: bool = True,
+        context_filters: bool = False,
+        catalogue: Catalogue = "standard",
         seed: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -57,7 +61,9 @@ class Simulator:
             listing=listing,
             alternation=facts.old if alternation is None else alternation,
             prefill=prefill,
-            cody_enabled=cody_enabled,
+            cody_enabled=cody_enabled and not facts.dotcom,
+            context_filters=context_filters,
+            catalogue=catalogue,
             random=Random(seed),
             clock=clock,
         )

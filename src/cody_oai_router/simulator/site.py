@@ -4,25 +4,33 @@ import re
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
-from cody_oai_router.simulator import catalogue, chat_answer, graphql, refusals
+from cody_oai_router.simulator import catalogue, chat_answer, graphql, refusals, stream_answer
 from cody_oai_router.simulator.chat_request import read_chat
+from cody_oai_router.simulator.complaints import complaint
 from cody_oai_router.simulator.instance import Instance
-from cody_oai_router.simulator.model import Reply, respond
+from cody_oai_router.simulator.model import Fail, Reply, respond
 from cody_oai_router.simulator.refusals import REFUSALS, Refusal
+from cody_oai_router.simulator.stream_request import Asked, read_request
+from cody_oai_router.simulator.stream_version import read_version
 from cody_oai_router.simulator.wire import Answer, Received, json_answer, sniffed_answer, write_json
 
 CHAT = "/.api/llm/chat/completions"
+STREAM = "/.api/completions/stream"
 
 
 def respond_to(request: Received, instance: Instance, reply: Reply | None = None) -> Answer:
     """Returns the ordinary answer to a request; a `reply` takes the place of what the scripted model would say."""
     if request.path == "/healthz":
         return sniffed_answer(instance.profile.version.encode())
+    if not _exists(request.path, instance):
+        return refusals.answer(REFUSALS["not found"], instance.profile)
     refusal = _admit(request, instance)
     if refusal is not None:
         return refusals.answer(refusal, instance.profile)
     if request.path == CHAT:
         return _chat(request, instance, reply)
+    if request.path == STREAM:
+        return _stream(request, instance, reply)
     if request.path.startswith(f"{_MODELS}/") and request.method == "GET":
         return _one_model(request, instance)
     method, handler = _ROUTES.get(request.path, ("", None))
@@ -35,13 +43,26 @@ def respond_to(request: Received, instance: Instance, reply: Reply | None = None
 
 _LLM = "/.api/llm/"
 _MODELS = "/.api/llm/models"
+_SUPPORTED = "/.api/modelconfig/supported-models.json"
+_CONFIG = "/.api/client-config"
+_NEWEST = 9  # the api-version of every release since 6.2 (contract §4.1)
+_SINCE_5_6 = {_SUPPORTED, _CONFIG}
 _OWN_TOKEN = re.compile(r"(sgp_(?:(?:[0-9a-f]{16}|local)_)?)?[0-9a-f]{40}|sgp_.*")
+
+
+def _exists(path: str, instance: Instance) -> bool:
+    """Tells whether this version has the route at all (contract §1.1, §1.2)."""
+    profile = instance.profile
+    return not (profile.ancient and path in _SINCE_5_6) if not path.startswith(_LLM) else profile.llm
 
 
 def _admit(request: Received, instance: Instance) -> Refusal | None:
     """The middleware before every handler: authentication, client header, licence gate."""
     profile = instance.profile
-    if refusal := _authenticate(request, instance):
+    refusal = _authenticate(request, instance)
+    if profile.dotcom and refusal == REFUSALS["private"]:
+        return REFUSALS["not authenticated"] if request.path.startswith((_LLM, STREAM)) else None
+    if refusal is not None:
         return refusal
     if profile.wants_requested_with and not re.fullmatch(r"\S+ \S+", request.header("X-Requested-With") or ""):
         return REFUSALS["no requested with"]
@@ -82,6 +103,26 @@ def _chat(request: Received, instance: Instance, reply: Reply | None) -> Answer:
     return chat_answer.answer(chat, said, instance, _timeout(request))
 
 
+def _stream(request: Received, instance: Instance, reply: Reply | None) -> Answer:
+    """Cody's stream: the method and the switch first, then what stands in the query, then the body (contract §4.8)."""
+    asked: Asked | Refusal
+    if request.method != "POST":
+        asked = REFUSALS["method"]
+    elif not instance.cody_enabled:
+        asked = REFUSALS["cody off"]
+    else:
+        version = read_version(request.query, instance)
+        asked = version if isinstance(version, Refusal) else read_request(request.json, version, instance)
+    if isinstance(asked, Refusal):
+        return refusals.stream_answer(asked, instance.profile)
+    if wrong := complaint(asked, instance):
+        said = Reply((Fail(wrong),))
+    else:
+        thinks = asked.model.shows_thoughts
+        said = reply or respond(asked.messages, asked.tools, demo=instance.demo, thinks=thinks)
+    return stream_answer.answer(asked, said, instance, _timeout(request))
+
+
 def _timeout(request: Received) -> float | None:
     """Reads `X-Timeout-Ms` as seconds (contract §2.1); anything but digits is ignored."""
     value = request.header("X-Timeout-Ms") or ""
@@ -107,19 +148,21 @@ def _supported(_request: Received, instance: Instance) -> Answer:
 
 
 def _client_config(_request: Received, instance: Instance) -> Answer:
-    on = instance.cody_enabled
-    config: dict[str, bool | int | str] = {
+    """The flags in the order in which they were recorded; the last one came with 5.8, `attribution` in 2025."""
+    on, newest = instance.cody_enabled, instance.profile.api_version
+    attribution = {"attribution": "none"} if newest == _NEWEST else {}
+    announced = {} if newest is None else {"latestSupportedCompletionsStreamAPIVersion": newest}
+    config = {
         "codyEnabled": on,
         "chatEnabled": on,
         "autoCompleteEnabled": on,
         "customCommandsEnabled": on,
         "attributionEnabled": False,
-        "attribution": "none",
+        **attribution,
         "smartContextWindowEnabled": True,
         "modelsAPIEnabled": True,
+        **announced,
     }
-    if instance.profile.api_version is not None:
-        config["latestSupportedCompletionsStreamAPIVersion"] = instance.profile.api_version
     return _pretty(config)
 
 
@@ -130,12 +173,13 @@ def _pretty(value: Mapping[str, object]) -> Answer:
 
 def _graphql(request: Received, instance: Instance) -> Answer:
     body = request.json if isinstance(request.json, dict) else {}
-    return json_answer(graphql.execute(str(body.get("query", "")), instance))
+    known = _authenticate(request, instance) is None
+    return json_answer(graphql.execute(str(body.get("query", "")), instance, anonymous=not known))
 
 
 _ROUTES: Mapping[str, tuple[str, Callable[[Received, Instance], Answer]]] = {
     _MODELS: ("GET", _models),
-    "/.api/modelconfig/supported-models.json": ("GET", _supported),
-    "/.api/client-config": ("GET", _client_config),
+    _SUPPORTED: ("GET", _supported),
+    _CONFIG: ("GET", _client_config),
     "/.api/graphql": ("POST", _graphql),
 }

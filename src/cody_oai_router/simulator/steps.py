@@ -49,7 +49,8 @@ class Ordinary:
     """Gives the ordinary answer, changed on the wire as the fields say.
 
     `pieces` stops after that many body pieces (events, in a stream) and leaves out the end of the body; `end=False`
-    leaves out only the end. `cut_every` and `cut_at` split the written bytes (head included) into separate writes.
+    leaves out only the end; `omitted` leaves out that many of the last pieces and ends as if nothing were missing.
+    `cut_every` and `cut_at` split the written bytes (head included) into separate writes.
     `newline` and `data_prefix` rewrite the lines of a stream; `gzip` compresses although nobody asked.
     """
 
@@ -62,6 +63,7 @@ class Ordinary:
     newline: str = "\n"
     data_prefix: str = "data: "
     gzip: bool = False
+    omitted: int = 0
 
 
 Step = Send | Wait | Hold | Close | Reset | Ordinary

@@ -8,7 +8,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
@@ -115,6 +115,11 @@ def write_json(value: Any, *, indent: int | None = None) -> bytes:
     return _SURROGATES.sub("\ufffd", text.translate(_GO_ESCAPES)).encode()
 
 
+def event(name: str, data: Mapping[str, object]) -> bytes:
+    """Returns one frame of Cody's stream (contract §4.4)."""
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), write_json(data))
+
+
 def text_answer(status: int, text: str) -> Answer:
     """Returns an error as Go's `http.Error` writes it: plain text that ends in a newline."""
     headers = (("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"))
@@ -157,7 +162,8 @@ class Framer:
 
     def pieces(self) -> Sequence[Piece]:
         """Returns the body's pieces, as many of them as are wanted."""
-        return self._pieces[: self._ordinary.pieces]
+        whole = self._pieces[: len(self._pieces) - self._ordinary.omitted]
+        return whole[: self._ordinary.pieces]
 
     def piece(self, data: bytes) -> bytes:
         """Frames the next bytes of the body; no bytes at all mean the head alone, where it is still to be sent."""

@@ -105,11 +105,10 @@ class Reader:
         self._others(completion, events)
 
     def _others(self, completion: _Completion, events: list[Event]) -> None:
-        for call in completion.delta_tool_calls or completion.tool_calls or ():
-            self._called(call, events)
+        self._called(completion, events)
         if completion.stopReason:
             self._word = completion.stopReason
-        if completion.usage is not None:
+        if completion.usage is not None and not self._failed:
             events.append(usage_of(completion.usage))
 
     def _cumulative(self, text: str, events: list[Event]) -> None:
@@ -123,12 +122,16 @@ class Reader:
             events.append(Text(text[len(said) :]))
             self._so_far = text
 
-    def _called(self, call: _Call, events: list[Event]) -> None:
-        """Takes a piece of a call: there is no index, a new id is a new call (contract §4.4)."""
-        function = call.function or _Function()
-        events += self._calls.take(0, call.id or "", function.name or "", function.arguments or "")
-        if self._calls.overflowed and not self._failed:
-            self._fail(TOO_MANY_CALLS, events)
+    def _called(self, completion: _Completion, events: list[Event]) -> None:
+        """Takes calls: of a streamed piece a new id is a new call, as there is no index (contract §4.4); a whole one is a call each."""
+        pieces = completion.delta_tool_calls
+        for number, call in enumerate(pieces or completion.tool_calls or ()):
+            function = call.function or _Function()
+            index = 0 if pieces else number
+            events += self._calls.take(index, call.id or "", function.name or "", function.arguments or "")
+            if self._calls.overflowed:
+                self._fail(TOO_MANY_CALLS, events)
+                return
 
     def _done(self, events: list[Event]) -> None:
         if not self._begun:

@@ -24,7 +24,8 @@ _SPEAKERS: Final[dict[Role, bytes]] = {
     "tool": b'{"speaker":"human"',
     "assistant": b'{"speaker":"assistant"',
 }
-# Before there were api-versions the server wanted the assistant's turn to be there already, without a text (contract §4.1).
+# Before there were api-versions the assistant's turn had to be there already, without a text (contract §4.1); of all recorded models
+# only Mixtral went without.
 _OPEN_TURN: Final = b',{"speaker":"assistant"}'
 _PARTS_SINCE: Final = 3
 
@@ -33,13 +34,12 @@ _encode = msgspec.json.Encoder().encode
 
 def write_prompt(prompt: Prompt, ref: str, *, max_tokens: int, stream: bool, version: int) -> list[bytes]:
     """Writes the body of the request, as buffers that follow each other; `ref` is the model, `version` the api-version."""
-    pieces: list[bytes] = [b'{"model":', _encode(ref), b',"messages":']
-    opening = b"["
-    for message in _messages(prompt.turns):
-        pieces.append(opening)
+    pieces: list[bytes] = [b'{"model":', _encode(ref), b',"messages":[']
+    for number_, message in enumerate(_messages(prompt.turns)):
+        if number_:
+            pieces.append(b",")
         _message(message, pieces, version)
-        opening = b","
-    if not version and prompt.turns and prompt.turns[-1].role != "assistant":
+    if not version and "mixtral" not in ref and prompt.turns[-1:] and prompt.turns[-1].role != "assistant":
         pieces.append(_OPEN_TURN)
     pieces.append(b'],"maxTokensToSample":%d' % max_tokens)
     _options(prompt, pieces)

@@ -1,0 +1,181 @@
+"""Calls and their results on Cody's stream: each call answered, right after its turn (contract §4.3, traps 5, 7 and 8)."""
+
+import re
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cody_oai_router.adapt.pairing import pair_results
+from cody_oai_router.conversation import ImagePart, Part, Role, TextPart, ToolCall, Turn
+
+IMAGE = ImagePart(msgspec.Raw(b'"data:,"'))
+FILLED = {"tool-results:filled"}
+
+
+def text(wire: str) -> TextPart:
+    """Text as it stands on the wire, without its quotes."""
+    return TextPart(msgspec.Raw(f'"{wire}"'.encode()))
+
+
+def says(role: Role, wire: str) -> Turn:
+    return Turn(role=role, parts=(text(wire),))
+
+
+def calls(*ids: str, name: str = "f") -> Turn:
+    """A turn that says "x" and calls `f` once for each id."""
+    made = tuple(ToolCall(call_id, name, "{}") for call_id in ids)
+    return Turn(role="assistant", parts=(text("x"),), calls=made)
+
+
+def result(call_id: str | None, wire: str, *more: Part, name: str | None = None, role: Role = "tool") -> Turn:
+    return Turn(role=role, parts=(text(wire), *more), listed=bool(more), call_id=call_id, name=name)
+
+
+def stray(wire: str, *more: Part) -> Turn:
+    return Turn(role="user", parts=(text(f"<TOOL_RESULT>{wire}</TOOL_RESULT>"), *more), listed=bool(more))
+
+
+USER = says("user", "u")
+NONE = "(no result)"
+
+
+@pytest.mark.parametrize(
+    ("given_turns", "sent", "notes"),
+    [
+        ([], [], set()),
+        ([USER, says("assistant", "x")], [USER, says("assistant", "x")], set()),
+        ([calls("a"), result("a", "r"), USER], [calls("a"), result("a", "r"), USER], set()),
+        (
+            [calls("a", "b"), result("b", "s"), result("a", "r")],
+            [calls("a", "b"), result("a", "r"), result("b", "s")],
+            set(),
+        ),
+        ([calls("a"), USER, result("a", "r")], [calls("a"), result("a", "r"), USER], set()),
+        ([calls("a"), says("system", "s"), result("a", "r")], [calls("a"), result("a", "r"), says("system", "s")], set()),
+        ([calls("a")], [calls("a"), result("a", NONE)], FILLED),
+        ([calls("a", "b"), result("b", "s")], [calls("a", "b"), result("a", NONE), result("b", "s")], FILLED),
+        (
+            [calls("a"), calls("b"), result("b", "s")],
+            [calls("a"), result("a", NONE), calls("b"), result("b", "s")],
+            FILLED,
+        ),
+        # A result that comes after the assistant has spoken again comes too late.
+        (
+            [calls("a"), says("assistant", "y"), result("a", "r")],
+            [calls("a"), result("a", NONE), says("assistant", "y"), stray("r")],
+            FILLED | {"tool:wrapped"},
+        ),
+        ([result("a", "r"), USER], [stray("r"), USER], {"tool:wrapped"}),
+        (
+            [calls("a"), result("z", "r"), result("a", "s")],
+            [calls("a"), result("a", "s"), stray("r")],
+            {"tool:wrapped"},
+        ),
+        (
+            [calls("a"), result("a", "r"), result("a", "s")],
+            [calls("a"), result("a", "r"), stray("s")],
+            {"tool:wrapped"},
+        ),
+        ([calls("a"), result(None, "r")], [calls("a"), result("a", NONE), stray("r")], FILLED | {"tool:wrapped"}),
+        # The same id in two rounds answers in each.
+        (
+            [calls("a"), result("a", "r"), calls("a"), result("a", "s")],
+            [calls("a"), result("a", "r"), calls("a"), result("a", "s")],
+            set(),
+        ),
+        # Legacy results have no id but the function's name.
+        (
+            [calls("a"), result(None, "r", name="f", role="function")],
+            [calls("a"), result("a", "r")],
+            set(),
+        ),
+        (
+            [calls("a", "b"), result(None, "r", name="f", role="function"), result(None, "s", name="f", role="function")],
+            [calls("a", "b"), result("a", "r"), result("b", "s")],
+            set(),
+        ),
+        (
+            [calls("a"), result(None, "r", name="g", role="function")],
+            [calls("a"), result("a", NONE), Turn(role="user", parts=(text("<TOOL_RESULT>r</TOOL_RESULT>"),))],
+            FILLED | {"function:wrapped"},
+        ),
+        (
+            [calls("a"), result("a", "r", IMAGE)],
+            [calls("a"), result("a", "r", IMAGE)],
+            {"tool-images:beside"},
+        ),
+        ([result("a", "r", IMAGE)], [stray("r", IMAGE)], {"tool:wrapped"}),
+        # Calls without ids, or with the same one, get ids of their own, none that another call has.
+        ([calls("", ""), USER], [calls("call_1", "call_2"), result("call_1", NONE), result("call_2", NONE), USER], FILLED),
+        ([calls("", "call_1")], [calls("call_2", "call_1"), result("call_2", NONE), result("call_1", NONE)], FILLED),
+        (
+            [calls("a", "a_1", "a"), result("a_1", "r"), result("a", "s")],
+            [calls("a", "a_1", "a_2"), result("a", "s"), result("a_1", "r"), result("a_2", NONE)],
+            FILLED,
+        ),
+    ],
+)  # fmt: skip
+def test_rounds(given_turns: list[Turn], sent: list[Turn], notes: set[str]) -> None:
+    found, said = pair_results(tuple(given_turns))
+    assert list(found) == sent
+    assert said == notes
+
+
+def test_a_pairing_is_paired_already() -> None:
+    once, _ = pair_results((calls("a", "b"), USER, result("b", "r"), result("z", "s")))
+    assert pair_results(once) == (once, set())
+
+
+ids = st.sampled_from(["", "a", "a_1", "b", "call_1"])
+names = st.sampled_from(["f", "g"])
+callers = st.builds(lambda made: ("assistant", made), st.lists(st.tuples(ids, names), max_size=4))
+answers = st.tuples(st.sampled_from(["tool", "function"]), st.none() | ids, st.none() | names, st.booleans())
+others = st.sampled_from(["user", "system", "assistant"])
+
+
+def made_turn(spec: object, word: str) -> Turn:
+    match spec:
+        case ("assistant", list(made)):
+            called = tuple(ToolCall(call_id, name, "{}") for call_id, name in made)
+            return Turn(role="assistant", parts=(text(word),), calls=called)
+        case ("tool" | "function" as role, call_id, name, image):
+            parts: tuple[Part, ...] = (text(word), IMAGE) if image else (text(word),)
+            return Turn(role=role, parts=parts, call_id=call_id, name=name)
+        case _:
+            return says(spec, word)  # type: ignore[arg-type]  # `others` are roles
+
+
+@given(st.lists(st.one_of(callers, answers, others), max_size=10))
+def test_every_call_is_answered_right_after_its_turn_by_one_result_and_no_text_is_lost(specs: list[object]) -> None:
+    turns = tuple(made_turn(spec, f"w{index}.") for index, spec in enumerate(specs))
+    sent, _ = pair_results(turns)
+    answered: set[int] = set()
+    for index, turn in enumerate(sent):
+        assert turn.role != "function"
+        if not turn.calls:
+            continue
+        wanted = [call.id for call in turn.calls]
+        after = range(index + 1, index + 1 + len(wanted))
+        assert len(set(wanted)) == len(wanted)
+        assert all(wanted)
+        assert [(sent[at].role, sent[at].call_id) for at in after] == [("tool", call_id) for call_id in wanted]
+        answered |= set(after)
+    assert {index for index, turn in enumerate(sent) if turn.role == "tool"} == answered
+    words = [
+        word
+        for turn in sent
+        for part in turn.parts
+        if isinstance(part, TextPart)
+        for word in re.findall(rb"w\d+\.", bytes(part.text))
+    ]
+    assert sorted(words) == sorted(f"w{index}.".encode() for index in range(len(turns)))
+    assert sum(part == IMAGE for turn in sent for part in turn.parts) == sum(
+        part == IMAGE for turn in turns for part in turn.parts
+    )
+    spoken = [turn.parts for turn in sent if turn.role == "assistant"]
+    assert spoken == [turn.parts for turn in turns if turn.role == "assistant"]
+    assert [(call.name, call.arguments) for turn in sent for call in turn.calls] == [
+        (call.name, call.arguments) for turn in turns for call in turn.calls
+    ]
