@@ -283,9 +283,10 @@ CASES: Mapping[str, Callable[[Stage], Awaitable[Seen]]] = {
 
 
 @asynccontextmanager
-async def stage(profile: str, *, stream: bool, **options: Any) -> AsyncIterator[Stage]:
-    """Sets up a fresh router and a fresh instance."""
-    variables = {"SOURCEGRAPH_API": "auto", "HEAD_HOLD": "0.05", "HEARTBEAT_INTERVAL": "0.05"}
+async def stage(profile: str, *, stream: bool, hasty: bool = False, **options: Any) -> AsyncIterator[Stage]:
+    """Sets up a fresh router and a fresh instance; a hasty router sends heads and heartbeats at once."""
+    soon = {"HEAD_HOLD": "0.05", "HEARTBEAT_INTERVAL": "0.05"}
+    variables = {"SOURCEGRAPH_API": "auto", **(soon if hasty else {})}
     async with both(profile, variables=variables, **{"clock": lambda: NOW, **PROFILES[profile], **options}) as (
         simulator,
         running,
@@ -295,7 +296,7 @@ async def stage(profile: str, *, stream: bool, **options: Any) -> AsyncIterator[
 
 async def cell(profile: str, case: str, *, stream: bool, **options: Any) -> str:
     """Runs one cell; gives what its column in the documentation says."""
-    async with stage(profile, stream=stream, **options) as here:
+    async with stage(profile, stream=stream, hasty=CASES[case] is silence, **options) as here:
         if profile == _OFF:
             found = await here.ask()
             assert found.answer.status == 403
@@ -315,8 +316,19 @@ def _described(found: Seen, here: Stage) -> str:
         return f"{road}; {found.answer.status}"
     if not found.whole:
         return f"{road}; error"
-    changed = [note for note in words(found.answer) if not note.startswith(("model:", "stream:", "endpoint:"))]
+    changed = [note for note in _told(found) if not note.startswith(("model:", "stream:", "endpoint:"))]
     return "; ".join([road, *changed])
+
+
+def _told(found: Seen) -> list[str]:
+    """Gives what the answer says was changed, in its head or, where that had to leave early, at its end."""
+    prefix = ": x-router-adapted: "
+    late = (
+        [event.removeprefix(prefix) for event in found.answer.events if event.startswith(prefix)]
+        if found.stream
+        else []
+    )
+    return sorted({*words(found.answer), *(note for line in late for note in line.split(", "))})
 
 
 def _version(query: str) -> str:

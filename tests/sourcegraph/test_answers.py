@@ -1,5 +1,6 @@
 """How answers end and what they cost (contract §3.1, §3.3)."""
 
+import msgspec
 import pytest
 
 from cody_oai_router.events import Failed, Stop, StopReason, Usage
@@ -13,10 +14,25 @@ HOLLOW = Fault(
 )
 
 
+def read(wire: str) -> UsageFields:
+    return msgspec.json.decode(wire, type=UsageFields)
+
+
 @pytest.mark.parametrize(("word", "reason"), [*STOP_REASONS.items(), ("", "stop"), ("unknown", "stop")])
 def test_a_finish_word_ends_an_answer(word: str, reason: StopReason) -> None:
     assert ending(word, calls=0) == (Failed(HOLLOW) if reason == "tool_calls" else Stop(reason))
     assert ending(word, calls=1) == Stop("tool_calls" if reason == "stop" else reason)
+
+
+def test_the_words_of_the_contract() -> None:
+    """The router's own word for each of upstream's, written out: the table above is the code's."""
+    stop = {"stop", "end_turn", "stop_sequence", "STOP"}
+    length = {"length", "max_tokens", "MAX_TOKENS"}
+    calls = {"tool_use", "tool_calls", "function_call"}
+    filtered = {"content_filter", "SAFETY", "RECITATION", "refusal"}
+    words: dict[str, StopReason] = dict.fromkeys(stop, "stop") | dict.fromkeys(length, "length")
+    words |= dict.fromkeys(calls, "tool_calls") | dict.fromkeys(filtered, "content_filter")
+    assert words == STOP_REASONS
 
 
 @pytest.mark.parametrize(
@@ -26,6 +42,15 @@ def test_a_finish_word_ends_an_answer(word: str, reason: StopReason) -> None:
         (UsageFields(prompt_tokens=1, completion_tokens=2, total_tokens=3), Usage(1, 2, 3)),
         (UsageFields(credits=1.2), Usage(credits=2)),
         (UsageFields(credits=2), Usage(credits=2)),
+        (UsageFields(credits=0), Usage(credits=0)),
+        (read('{"prompt_tokens_details":null,"completion_tokens_details":null}'), Usage()),
+        (read('{"prompt_tokens_details":{},"completion_tokens_details":{}}'), Usage()),
+        (
+            read('{"prompt_tokens_details":{"cached_tokens":0,"cache_creation_input_tokens":7,"audio_tokens":1}}'),
+            Usage(cached_tokens=0, cache_creation_tokens=7),
+        ),
+        (read('{"completion_tokens_details":{"reasoning_tokens":4}}'), Usage(reasoning_tokens=4)),
+        (read('{"prompt_tokens":1,"completion_tokens":null,"other":[]}'), Usage(1)),
     ],
 )
 def test_usage(fields: UsageFields, usage: Usage) -> None:

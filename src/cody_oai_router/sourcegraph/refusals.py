@@ -22,7 +22,11 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 _DATE: Final = re.compile(
     rf"\w+, (\d{{1,2}}) ({'|'.join(_MONTHS)}) ([12]\d{{3}}) (\d\d):(\d\d):(\d\d) (?:GMT|UTC)", re.ASCII
 )
+_EVENT: Final = re.compile(r"event: ?error\s*\ndata: ?(\{.*)")
 _TITLE: Final = re.compile(r"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+_GO_DATE: Final = re.compile(r"[Rr]etry after (\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)[.\d]* \+0000 UTC", re.ASCII)
+_LONGEST_NUMBER: Final = 12  # letters
+
 # From this on a number of seconds is a date: 2001 as Unix time, 31 years as a wait.
 _UNIX_TIME: Final = 1_000_000_000
 # Quotas are renewed within a day or a month (contract §4.6); a longer wait is no wait but a mistake.
@@ -50,6 +54,10 @@ _GATE_ADVICE: Final = (
     "or SOURCEGRAPH_BASE_URL or SOURCEGRAPH_END_POINT is wrong."
 )
 
+_FILTERS_ADVICE: Final = (
+    "(This site has context filters and lets only certain clients in; the router does not pass itself off as one of them. "
+    "Since Sourcegraph 5.6 every client is let in that gives its name.)"
+)
 
 # An empty 200 was recorded as a disguised rate limit (contract §4.4, trap 62).
 NOTHING: Final = Fault(kind="bad_gateway", message="Sourcegraph answered with nothing; ask again.", code=EMPTY_ANSWER)
@@ -72,9 +80,32 @@ def read_fault(status: int, headers: Mapping[str, str], body: bytes, now: float)
         message = "A proxy of your company in front of Sourcegraph wants you to sign in again; do so in the browser, then retry."
         return Fault(kind="unauthenticated", message=message)
     fault = _html(status, body) if _is_html(body) else _spoken(status, words_of(body))
-    if fault.kind in ("rate_limited", "unavailable"):
+    if fault.kind == "rate_limited":
+        return _limited(fault, headers, now)
+    if fault.kind == "unavailable":
         return msgspec.structs.replace(fault, retry_after=retry_after(headers, now))
     return fault
+
+
+def _limited(fault: Fault, headers: Mapping[str, str], now: float) -> Fault:
+    """Adds to a rate limit what is known of it: how much is allowed, and when to come back (contract §4.6)."""
+    wait = retry_after(headers, now)
+    if wait is None:
+        wait = _told(fault.said, now)
+    limit = headers.get("x-ratelimit-limit", "").strip()
+    known = [f"limit {limit}"] if limit.isdecimal() and len(limit) <= _LONGEST_NUMBER else []
+    known += [f"try again in {wait} s"] if wait is not None else []
+    message = f"{fault.message} ({', '.join(known)})" if known else fault.message
+    return msgspec.structs.replace(fault, message=message, retry_after=wait)
+
+
+def _told(words: str, now: float) -> int | None:
+    """Gives the seconds to wait from a date in the words themselves, as Go writes one (seen with concurrency limits)."""
+    found = _GO_DATE.search(words)
+    if not found:
+        return None
+    seconds = calendar.timegm((*map(int, found.groups()), 0, 0, 0)) - now
+    return math.ceil(max(0, seconds)) if seconds <= _LONGEST_WAIT else None
 
 
 def fault_of_text(data: bytes) -> Fault:
@@ -94,6 +125,8 @@ def fault_of_words(words: str) -> Fault:
 def words_of(body: bytes) -> str:
     """Gives the message in an error body, whatever its shape; empty where there is none."""
     text = body.decode("utf-8", "replace").strip()
+    if event := _EVENT.match(text):
+        text = event[1]  # an error event as the body of an error (seen with concurrency limits)
     for _ in range(3):  # an error may hold another one as JSON, as text or as an object
         inner = _message(text)
         if inner is None:
@@ -162,6 +195,8 @@ def _spoken(status: int, words: str) -> Fault:
     said = f"Sourcegraph says: {words}" if words else f"Sourcegraph answered {status} and said nothing."
     if "cody is not enabled" in words:
         return Fault(kind="forbidden", message=f"{said} (Ask your site admin; the token is not at fault.)", said=words)
+    if "ClientCodyIgnoreCompatibilityError" in words:
+        return Fault(kind="forbidden", message=f"{said} {_FILTERS_ADVICE}", said=words)
     if kind == "unauthenticated":
         return Fault(kind=kind, message=f"{_SIGN_IN_ADVICE} {said}", said=words)
     if kind in ("forbidden", "not_found"):
