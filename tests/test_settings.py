@@ -15,6 +15,8 @@ from cody_oai_router.settings import Refusal, Settings, read_settings
 from cody_oai_router.variables import VARIABLES
 
 TOKEN = "sgp_0123456789abcdef0123456789abcdef01234567"
+LLM = "/.api/llm/chat/completions"
+CODY = "/.api/completions/stream"
 URL = "https://sg.example.com"
 LABELS: dict[Place, str] = {
     "flags": "the command line",
@@ -63,8 +65,9 @@ def test_the_defaults() -> None:
         hosts=("127.0.0.1",),
         hosts_if_free=("::1",),
         upstream=Upstream("https", "sourcegraph.com", 443),
-        end_point="/.api/llm/chat/completions",
-        pinned=False,
+        sourcegraph_api="auto",
+        llm_path="/.api/llm/chat/completions",
+        cody_path="/.api/completions/stream",
         token=Secret(TOKEN),
         extra_headers=(),
         default_model=None,
@@ -85,6 +88,7 @@ def test_the_defaults() -> None:
             write_stall=300.0,
             keep_alive=120.0,
             upstream_keep_alive=50.0,
+            concurrency_wait=15.0,
         ),
         limits=Limits(
             body_bytes=64 * 1024**2,
@@ -116,7 +120,8 @@ SHOWN: dict[str, tuple[str, str, object]] = {
     "SOURCEGRAPH_BASE_URL": (f"{URL}:444/sub/", "upstream", Upstream("https", "sg.example.com", 444, "/sub")),
     "SOURCEGRAPH_API_TOKEN": ("sgp_other", "token", Secret("sgp_other")),
     "SOURCEGRAPH_API_TOKEN_FILE": ("/token", "token", Secret(TOKEN)),
-    "SOURCEGRAPH_END_POINT": ("/other", "end_point", "/other"),
+    "SOURCEGRAPH_END_POINT": ("/other", "llm_path", "/other"),
+    "SOURCEGRAPH_API": ("cody", "sourcegraph_api", "cody"),
     "ALLOW_INSECURE_UPSTREAM": ("1", "origins.ALLOW_INSECURE_UPSTREAM", "the environment"),
     "SRC_ENDPOINT": ("https://src.example.com", "upstream", Upstream("https", "src.example.com", 443)),
     "SRC_ACCESS_TOKEN": ("sgp_src", "token", Secret("sgp_src")),
@@ -152,6 +157,7 @@ SHOWN: dict[str, tuple[str, str, object]] = {
     "WRITE_TIMEOUT": ("12", "timeouts.write_stall", 12.0),
     "KEEP_ALIVE_TIMEOUT": ("13", "timeouts.keep_alive", 13.0),
     "UPSTREAM_KEEP_ALIVE": ("14", "timeouts.upstream_keep_alive", 14.0),
+    "CONCURRENCY_WAIT": ("0", "timeouts.concurrency_wait", 0.0),
     "MAX_BODY_BYTES": ("1KB", "limits.body_bytes", 1024),
     "MAX_HEAD_BYTES": ("2KB", "limits.head_bytes", 2048),
     "MAX_UPSTREAM_HEAD_BYTES": ("3KB", "limits.upstream_head_bytes", 3072),
@@ -200,9 +206,26 @@ def test_no_secret_is_in_the_representation() -> None:
     assert canary not in shown
 
 
-def test_an_endpoint_of_ones_own_is_pinned() -> None:
-    assert settings(SOURCEGRAPH_END_POINT="/v1/chat").pinned
-    assert not settings(SOURCEGRAPH_END_POINT="/.api/llm/chat/completions").pinned
+@pytest.mark.parametrize(
+    ("variables", "api", "llm", "cody"),
+    [
+        ({"SOURCEGRAPH_END_POINT": LLM}, "auto", LLM, CODY),
+        ({"SOURCEGRAPH_END_POINT": LLM, "SOURCEGRAPH_API": "LLM"}, "llm", LLM, CODY),
+        ({"SOURCEGRAPH_END_POINT": "/v1/chat"}, "llm", "/v1/chat", CODY),
+        ({"SOURCEGRAPH_END_POINT": CODY}, "cody", LLM, CODY),
+        ({"SOURCEGRAPH_END_POINT": f"/x{CODY}", "SOURCEGRAPH_API": "cody"}, "cody", LLM, f"/x{CODY}"),
+        ({"SOURCEGRAPH_END_POINT": f"/x{CODY}", "SOURCEGRAPH_API": "auto"}, "cody", LLM, f"/x{CODY}"),
+    ],
+)
+def test_an_endpoint_of_ones_own_is_pinned(variables: dict[str, str], api: str, llm: str, cody: str) -> None:
+    found = settings(**variables)
+    assert (found.sourcegraph_api, found.llm_path, found.cody_path) == (api, llm, cody)
+
+
+def test_a_pinned_endpoint_and_the_other_dialect_contradict_each_other() -> None:
+    assert refused(SOURCEGRAPH_END_POINT=CODY, SOURCEGRAPH_API="llm") == (
+        "SOURCEGRAPH_API: it contradicts SOURCEGRAPH_END_POINT, whose path is that of the other endpoint (cody) (from the environment).",
+    )
 
 
 def test_hosts_of_ones_own_are_the_only_ones() -> None:

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from clients.stand import Stand
-
-PROFILES = ("5.6", "6.1", "6.12")
+from clients.stand import PROFILES, Stand
 
 
 @pytest.fixture(autouse=True)

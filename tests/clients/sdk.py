@@ -30,7 +30,14 @@ CLOCK: Final[ChatCompletionFunctionToolParam] = {
 }
 
 # What the router adds to OpenAI's objects on purpose; anything else beside the SDK's fields is a mistake.
-_OURS: Final = {"reasoning_content", "credits", "cache_creation_input_tokens"}
+_OURS: Final = {
+    "reasoning_content",
+    "credits",
+    "cache_creation_input_tokens",
+    "context_window",
+    "max_output_tokens",
+    "capabilities",
+}
 
 # No client here uses TLS, and loading the system's authorities takes longer than most of these tests.
 _NO_AUTHORITIES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

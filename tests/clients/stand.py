@@ -19,7 +19,10 @@ T = TypeVar("T")
 
 # Seconds that anything here may take: far more than it needs, so that a hang is an error and not a hung test run.
 PATIENCE: Final = 30.0
+# The versions that have the LLM API open, one of each kind.
+PROFILES: Final = ("5.6", "6.1", "6.12")
 CHAT: Final = "/.api/llm/chat/completions"
+STREAM: Final = "/.api/completions/stream"
 
 
 class Stand:
@@ -67,7 +70,7 @@ class Stand:
     @property
     def chats(self) -> list[Received]:
         """The chat requests that the instance received."""
-        return [received for received in self.simulator.received if received.path == CHAT]
+        return [received for received in self.simulator.received if received.path in (CHAT, STREAM)]
 
     def reset(self) -> None:
         """Forgets what was received and queued."""

@@ -27,8 +27,8 @@ from clients.stand import Stand
 
 SYSTEM: ChatCompletionMessageParam = {"role": "system", "content": "Be brief."}
 
-# An instance before 6.0 ignores tools without a word.
-sees_tools = pytest.mark.parametrize("_stand", ["6.1", "6.12"], indirect=True)
+# Everywhere there are tools: before 6.0 described in the prompt, on 6.1 by the LLM API, on the others by Cody's stream.
+sees_tools = pytest.mark.parametrize("_stand", ["5.6", "5.8", "5.10", "6.1", "6.8-gated", "6.12"], indirect=True)
 
 
 @pytest.fixture
@@ -123,13 +123,6 @@ def test_the_event_stream_helper(openai: OpenAI) -> None:
     assert any(isinstance(event, ChunkEvent) for event in events)
     assert final.choices[0].message.content == "You said: one two"
     assert final.choices[0].finish_reason == "stop"
-
-
-def test_an_old_instance_does_not_see_tools() -> None:
-    with Stand("5.6") as old, client(old.base_url) as openai:
-        asked = openai.chat.completions.create(model=MODEL, messages=said("The weather, please"), tools=[WEATHER])
-    assert asked.choices[0].message.content == "You said: The weather, please"
-    assert asked.choices[0].finish_reason == "stop"
 
 
 def test_many_turns_and_every_role(openai: OpenAI, stand: Stand) -> None:
@@ -238,6 +231,31 @@ def test_a_streamed_tool_round_trip(openai: OpenAI) -> None:
         stream=True,
     )
     assert gathered(list(chunks)) == "The tool answered: sunny"
+
+
+@sees_tools
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_conversation_of_many_turns_with_tools(openai: OpenAI, stream: bool) -> None:
+    messages: list[ChatCompletionMessageParam] = [SYSTEM]
+    for round_, city in enumerate(("Rome", "Oslo", "Bern")):
+        arguments = json.dumps({"city": city})
+        messages += said(f"[[call:get_weather {arguments}]]")
+        asked = _finished(openai, messages, stream=stream)
+        (call,) = calls_of(asked)
+        assert (call.function.name, call.function.arguments) == ("get_weather", arguments)
+        assert asked.choices[0].finish_reason == "tool_calls"
+        messages += [as_said(asked), as_result(call.id, f"{round_} degrees")]
+        told = _finished(openai, messages, stream=stream)
+        assert told.choices[0].message.content == f"The tool answered: {round_} degrees"
+        assert told.choices[0].finish_reason == "stop"
+        messages.append(as_said(told))
+
+
+def _finished(openai: OpenAI, messages: list[ChatCompletionMessageParam], *, stream: bool) -> ChatCompletion:
+    if not stream:
+        return openai.chat.completions.create(model=MODEL, messages=messages, tools=[WEATHER, CLOCK])
+    with openai.chat.completions.stream(model=MODEL, messages=messages, tools=[WEATHER, CLOCK]) as events:
+        return events.get_final_completion()
 
 
 @sees_tools

@@ -11,12 +11,19 @@ from openai import OpenAI
 from openai.types.chat import ChatCompletionChunk
 
 from clients.sdk import MODEL, WEATHER, async_client, client, said
-from clients.stand import Stand
+from clients.stand import PROFILES, Stand
 from cody_oai_router.simulator import Fault, faults
 
 DENIAL: Final = "the provider says why"
 # Needs no listing of the instance's models, which the shortest timeouts might cut off on a busy machine.
 REFERENCE: Final = "openai::2024-02-01::gpt-4o"
+
+
+@pytest.fixture(scope="module", params=PROFILES)
+def _stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
+    """A stand that has one road only: on the other one a 403 would be an answer."""
+    with Stand(request.param, SOURCEGRAPH_API="llm") as stand:
+        yield stand
 
 
 @pytest.fixture
@@ -126,7 +133,7 @@ def test_a_large_request_is_refused_by_its_length() -> None:
 
 def test_a_gated_instance() -> None:
     with (
-        Stand("6.8-gated") as gated,
+        Stand("6.8-gated", SOURCEGRAPH_API="llm") as gated,
         client(gated.base_url) as sdk,
         pytest.raises(openai.PermissionDeniedError) as caught,
     ):
