@@ -11,7 +11,7 @@ that never sees the image would answer all the same.
 """
 
 from enum import IntEnum
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 import msgspec
 
@@ -39,8 +39,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     """What an endpoint carries as it is.
 
     `native_tools`: offered tools and the calls of the answer; `tool_results`: calls and results in the history; `system`: one first system
-    message; `lists`: content in parts; `cache_hints`: `cache_control`; `names`: who speaks. `reliable_streamed_calls` is false where tool
-    calls are safer asked for whole.
+    message; `cache_hints`: `cache_control`; `names`: who speaks. `reliable_streamed_calls` is false where tool calls are safer asked for
+    whole.
     """
 
     tools: Grade
@@ -62,6 +62,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
                 return self.images
             case "reasoning":
                 return self.reasoning
+            case _:
+                assert_never(need)
 
 
 LLM_API: Final = Abilities(

@@ -332,6 +332,21 @@ def test_a_client_that_leaves_while_waiting_costs_nothing_more() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("profile", "api", "sent"), [("6.12", "cody", True), ("6.12", "llm", False), ("5.10", "cody", False)]
+)
+def test_cache_hints_go_where_they_are_taken(profile: str, api: str, sent: bool) -> None:
+    async def scenario() -> None:
+        parts = [{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral"}}]
+        async with both(profile, variables={"SOURCEGRAPH_API": api}) as (simulator, running):
+            answer = await ask(running, parts)
+            assert answer.status == 200
+            assert ("cache_control:dropped" in words(answer)) != sent
+            assert (b'"cache_control":{"type":"ephemeral"}' in simulator.received[-1].body.replace(b" ", b"")) == sent
+
+    run(scenario())
+
+
 def test_a_model_without_eyes_is_not_shown_an_image() -> None:
     async def scenario() -> None:
         async with both(variables=AUTO) as (simulator, running):
