@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cody_oai_router.catalogue import (
     MAX_REMEMBERED,
     Catalogue,
+    How,
     Model,
     Resolved,
     merged,
@@ -57,6 +58,19 @@ LLAMA = Model(
 ALL = [SONNET_35, O3_MINI, THINKING, DEEPSEEK, SONNET, SONNET_45, HAIKU_35, GPT_4O, O3, GEMINI, LLAMA]
 
 
+# What the models of `ALL` are said to have between them, and a model lacks.
+LACKS = {
+    CHAT: frozenset({"reasoning", "autocomplete"}),
+    REASONING: frozenset({"tools", "autocomplete"}),
+    DEEPSEEK.abilities: frozenset({"chat", "tools", "reasoning"}),
+}
+
+
+def found(how: How, model: Model, *, reasoning_chosen: bool = False) -> Resolved:
+    """What resolving a name among `ALL` gives."""
+    return Resolved(model.ref, how, model, reasoning_chosen=reasoning_chosen, lacks=LACKS[model.abilities])
+
+
 def catalogue(*models: Model, aliases: dict[str, str] | None = None, default: str | None = None) -> Catalogue:
     return Catalogue(models or ALL, aliases=aliases or {}, default=default)
 
@@ -91,8 +105,8 @@ def catalogue(*models: Model, aliases: dict[str, str] | None = None, default: st
         ("o3-pro", "family", O3),
     ],
 )
-def test_the_model_that_a_name_means(name: str, how: str, model: Model) -> None:
-    assert catalogue().resolve(name) == Resolved(model.ref, how, model)  # type: ignore[arg-type]  # rows hold words
+def test_the_model_that_a_name_means(name: str, how: How, model: Model) -> None:
+    assert catalogue().resolve(name) == found(how, model)
 
 
 @pytest.mark.parametrize(
@@ -126,24 +140,25 @@ def test_unknown_abilities_are_given_the_benefit_of_the_doubt() -> None:
 def test_a_request_for_reasoning_gets_the_thinking_sibling(name: str, model: Model | None) -> None:
     plain = catalogue().resolve(name)
     assert plain is not None
-    expected = plain if model is None else Resolved(model.ref, "name", model, reasoning_chosen=True)
+    expected = plain if model is None else found("name", model, reasoning_chosen=True)
     assert catalogue().resolve(name, reasoning=True) == expected
 
 
 def test_a_full_reference_is_never_exchanged_for_its_sibling() -> None:
-    assert catalogue().resolve(SONNET.ref, reasoning=True) == Resolved(SONNET.ref, "exact", SONNET)
+    assert catalogue().resolve(SONNET.ref, reasoning=True) == found("exact", SONNET)
 
 
 def test_a_sibling_of_another_provider_is_none() -> None:
     other = Model(ref="bedrock::v1::claude-sonnet-4-thinking", abilities=REASONING)
-    assert catalogue(SONNET, other).resolve("claude-sonnet-4", reasoning=True) == Resolved(SONNET.ref, "name", SONNET)
+    resolved = catalogue(SONNET, other).resolve("claude-sonnet-4", reasoning=True)
+    assert resolved == Resolved(SONNET.ref, "name", SONNET, lacks=frozenset({"reasoning"}))
 
 
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
-        (GEMINI.ref, Resolved(GEMINI.ref, "alias", GEMINI)),
-        ("gemini-2.0-flash", Resolved(GEMINI.ref, "alias", GEMINI)),
+        (GEMINI.ref, found("alias", GEMINI)),
+        ("gemini-2.0-flash", found("alias", GEMINI)),
         ("x::v1::not-listed", Resolved("x::v1::not-listed", "alias")),
     ],
 )
@@ -155,9 +170,9 @@ def test_aliases_go_before_names(target: str, expected: Resolved) -> None:
 @pytest.mark.parametrize(
     ("default", "expected"),
     [
-        (GPT_4O.ref, Resolved(GPT_4O.ref, "default", GPT_4O)),
-        ("gpt-4", Resolved(GPT_4O.ref, "default", GPT_4O)),
-        ("mine", Resolved(GEMINI.ref, "default", GEMINI)),
+        (GPT_4O.ref, found("default", GPT_4O)),
+        ("gpt-4", found("default", GPT_4O)),
+        ("mine", found("default", GEMINI)),
         ("x::v1::not-listed", Resolved("x::v1::not-listed", "default")),
     ],
 )
@@ -178,13 +193,13 @@ def test_a_name_that_could_break_a_header_does_not_pass(name: str) -> None:
 
 
 def test_names_that_a_client_makes_up_do_not_fill_the_memory() -> None:
-    found = catalogue(GPT_4O)
+    made = catalogue(GPT_4O)
     for number in range(MAX_REMEMBERED + 2):
-        assert found.resolve(f"gpt-{number}") == Resolved(GPT_4O.ref, "family", GPT_4O)
-    assert found.resolve("gpt-" + "9" * 1_000_000) == Resolved(GPT_4O.ref, "family", GPT_4O)
-    assert found.resolve("gpt-1") is found.resolve("gpt-1")
-    assert len(found._resolved) == 3
-    assert max(len(name) for name, _ in found._resolved) < 10
+        assert made.resolve(f"gpt-{number}") == Resolved(GPT_4O.ref, "family", GPT_4O)
+    assert made.resolve("gpt-" + "9" * 1_000_000) == Resolved(GPT_4O.ref, "family", GPT_4O)
+    assert made.resolve("gpt-1") is made.resolve("gpt-1")
+    assert len(made._resolved) == 3
+    assert max(len(name) for name, _ in made._resolved) < 10
 
 
 def test_the_nearest_names() -> None:
@@ -194,15 +209,91 @@ def test_the_nearest_names() -> None:
     assert Catalogue((), aliases={}, default=None).nearest("gpt-4") == []
 
 
+def listed_row(name: str, model: Model) -> ListedModel:
+    abilities = tuple(sorted(model.abilities))
+    return ListedModel(name, model.provider, model.created, model.max_input, model.max_output, abilities)
+
+
 def test_listing() -> None:
     listed = catalogue(SONNET, DEEPSEEK, GPT_4O, aliases={"mine": SONNET.ref, "gpt-4o": "elsewhere"}).listed()
     assert listed == [
-        ListedModel("mine", "anthropic"),
+        listed_row("mine", SONNET),
         ListedModel("gpt-4o", "router"),
-        ListedModel("claude-sonnet-4-latest", "anthropic", 5),
-        ListedModel(SONNET.ref, "anthropic", 5),
-        ListedModel(GPT_4O.ref, "openai"),
+        listed_row("claude-sonnet-4-latest", SONNET),
+        listed_row(SONNET.ref, SONNET),
+        listed_row(GPT_4O.ref, GPT_4O),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("claude-sonnet-4-latest", ListedModel("claude-sonnet-4-latest", "anthropic", 5, abilities=("chat", "tools"))),
+        (SONNET.ref, ListedModel(SONNET.ref, "anthropic", 5, abilities=("chat", "tools"))),
+        ("mine", ListedModel("mine", "google", abilities=("chat", "tools"))),
+        ("gone", ListedModel("gone", "router")),
+        ("claude-sonnet-4.5", ListedModel("claude-sonnet-4.5", "anthropic", abilities=("chat", "tools"))),
+        (
+            "claude-sonnet-4-thinking",
+            ListedModel("claude-sonnet-4-thinking", "anthropic", max_output=64000, abilities=("chat", "reasoning")),
+        ),
+        # A full reference is described even where nobody can talk to it; a name that only its family answers to is not.
+        (DEEPSEEK.ref, ListedModel(DEEPSEEK.ref, "fireworks", abilities=("autocomplete",))),
+        ("deepseek-coder-v2-lite-base", None),
+        ("gpt-4", None),
+        ("mistral", None),
+        ("", None),
+    ],
+)
+def test_one_model_is_described_by_a_name_that_means_it(name: str, row: ListedModel | None) -> None:
+    aliases = {"mine": GEMINI.ref, "gone": "x::y::z"}
+    assert catalogue(aliases=aliases, default=GPT_4O.ref).described(name) == row
+
+
+def test_where_nobody_knows_the_models_none_is_described() -> None:
+    assert Catalogue((), aliases={"mine": "a::b::c"}, default=None).described("gpt-4") is None
+    assert Catalogue((), aliases={"mine": "a::b::c"}, default=None).described("mine") == ListedModel("mine", "router")
+
+
+VISION = Model(ref="a::v1::seeing", abilities=frozenset({"chat", "vision"}))
+NO_STREAM = Model(ref="a::v1::slow", abilities=frozenset({"chat", "streamDisabled"}))
+UNKNOWN = Model(ref="a::v1::unknown")
+
+
+@pytest.mark.parametrize(
+    ("models", "name", "lacks"),
+    [
+        ([GPT_4O, VISION], "gpt-4o", {"vision"}),
+        ([GPT_4O, VISION], "seeing", {"tools"}),
+        ([GPT_4O, VISION], "gpt-4", {"vision"}),
+        # An instance that says nothing of vision says nothing of what its models lack.
+        ([GPT_4O, GEMINI], "gpt-4o", set()),
+        ([VISION, UNKNOWN], "unknown", set()),
+        ([], "anything", set()),
+    ],
+)
+def test_what_a_model_lacks_is_told_by_what_others_have(models: list[Model], name: str, lacks: set[str]) -> None:
+    resolved = Catalogue(models, aliases={}, default=None).resolve(name)
+    assert resolved is not None
+    assert resolved.lacks == lacks
+
+
+def test_long_names_are_complete_too() -> None:
+    resolved = catalogue(GPT_4O, VISION).resolve("gpt-" + "9" * 200)
+    assert resolved == Resolved(GPT_4O.ref, "family", GPT_4O, lacks=frozenset({"vision"}))
+
+
+@pytest.mark.parametrize(
+    ("model", "streams", "chats"),
+    [
+        (GPT_4O, True, True),
+        (NO_STREAM, False, True),
+        (UNKNOWN, True, True),
+        (DEEPSEEK, True, False),
+    ],
+)
+def test_what_abilities_mean(model: Model, streams: bool, chats: bool) -> None:
+    assert (model.streams, model.chats) == (streams, chats)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +365,10 @@ SUPPORTED = {
             "modelConfigAllTiers": None,
         },
         {"modelRef": "x::v1::bare", "capabilities": None, "modelConfigAllTiers": {"enterprise": None}},
-        {"modelRef": "x::v1::zero", "modelConfigAllTiers": {"enterprise": {"contextWindow": {"maxOutputTokens": 0}}}},
+        {
+            "modelRef": "x::v1::zero",
+            "modelConfigAllTiers": {"enterprise": {"contextWindow": {"maxOutputTokens": 0, "maxInputTokens": 0}}},
+        },
         {"modelRef": "x::v1::null", "modelConfigAllTiers": {"enterprise": {"contextWindow": None}}},
         {"modelRef": "x::v1::\x07"},
     ],
@@ -293,7 +387,7 @@ def test_reading_the_listing() -> None:
 
 def test_reading_supported_models() -> None:
     assert read_supported(encoded(SUPPORTED)) == [
-        Model(ref=GPT_4O.ref, name="gpt-4o", abilities=CHAT, max_output=16000),
+        Model(ref=GPT_4O.ref, name="gpt-4o", abilities=CHAT, max_input=77000, max_output=16000),
         Model(ref=SONNET_35.ref, name="claude-3-5-sonnet-latest", abilities=frozenset({"chat"}), deprecated=True),
         Model(ref="x::v1::bare"),
         Model(ref="x::v1::zero"),

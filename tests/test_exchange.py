@@ -1,19 +1,30 @@
-"""Exchanges: what travels to the LLM API for what a client sent, as text, and what a refusal changes."""
+"""Exchanges: which road is taken, what travels for what a client sent, as text, and what a refusal changes."""
 
+import itertools
 import json
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import pytest
 
-from cody_oai_router.abilities import LLM_API, Abilities
+from cody_oai_router.abilities import LLM_API, Endpoint, Need, cody_stream, llm_api
 from cody_oai_router.catalogue import Catalogue, Model, Resolved
+from cody_oai_router.conversation import ImagePart, Prompt, TextPart, Tool, Turn
 from cody_oai_router.dialects import openai_chat
-from cody_oai_router.exchange import Again, Budgets, Plan, again, plan, resolve
-from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, Fault
+from cody_oai_router.events import CallArguments, CallStart, Event, Stop, Text
+from cody_oai_router.exchange import Again, Budgets, Plan, Road, Site, again, choose, plan, resolve
+from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, UPSTREAM_GATE, Fault
 from cody_oai_router.lessons import Lesson
 from cody_oai_router.sourcegraph.refusals import read_fault
 
 BUDGETS = Budgets(plain=4000, reasoning=32000)
+LLM = Road("llm", 0, LLM_API)
+
+
+def cody(version: int = 9) -> Road:
+    return Road("cody", version, cody_stream(version))
+
+
 GPT = Model(ref="openai::v1::gpt-4o", abilities=frozenset({"chat"}))
 LIMITED = Model(ref="google::v1::gemini-2.0-flash", abilities=frozenset({"chat"}), max_output=8192)
 SONNET = Model(ref="anthropic::v1::claude-sonnet-4-latest", abilities=frozenset({"chat"}))
@@ -30,7 +41,7 @@ def planned(
     models: list[Model] | None = None,
     aliases: dict[str, str] | None = None,
     default: str | None = None,
-    abilities: Abilities = LLM_API,
+    road: Road = LLM,
     whole: bool = False,
 ) -> Plan | Fault:
     """Goes all the way from the client's bytes to the plan."""
@@ -41,7 +52,7 @@ def planned(
     resolved = resolve(prompt, catalogue)
     if isinstance(resolved, Fault):
         return resolved
-    return plan(prompt, resolved, abilities, frozenset(lessons), BUDGETS, whole=whole)
+    return plan(prompt, resolved, road, frozenset(lessons), BUDGETS, nonce="0af", whole=whole)
 
 
 def made(request: str, *lessons: Lesson, **known: Any) -> Plan:
@@ -257,7 +268,10 @@ def test_what_cannot_be_carried_is_refused() -> None:
     assert (fault.kind, fault.param) == ("bad_request", "messages[0].content[0]")
 
 
-RELIABLE = Abilities(images=False, reliable_streamed_calls=True)
+RELIABLE = Road("llm", 0, msgspec.structs.replace(LLM_API, reliable_streamed_calls=True))
+UNSTREAMED = Model(ref=GPT.ref, abilities=frozenset({"chat", "tools", "streamDisabled"}))
+TOOLLESS = Model(ref=GPT.ref, abilities=frozenset({"chat"}))
+SKILLED = Model(ref="x::v1::skilled", abilities=frozenset({"chat", "tools", "vision"}))
 
 
 @pytest.mark.parametrize(
@@ -271,8 +285,17 @@ RELIABLE = Abilities(images=False, reliable_streamed_calls=True)
         ('"stream":true', [], {"whole": True}, False, "stream:played"),
         (f'"tools":[{TOOL}]', [], {}, False, None),
         (f'"tools":[{TOOL}],"stream":true', [], {}, True, None),
-        (f'"tools":[{TOOL}]', [], {"abilities": RELIABLE}, True, "stream:folded"),
+        (f'"tools":[{TOOL}]', [], {"road": RELIABLE}, True, "stream:folded"),
         (f'"tools":[{TOOL}],"tool_choice":"none"', [], {}, True, "stream:folded"),
+        ('"stream":true', [], {"models": [UNSTREAMED]}, False, "stream:played"),
+        ("", [], {"models": [UNSTREAMED]}, False, None),
+        # What an instance before 6.0 refuses on the LLM API, its Cody's stream takes.
+        ('"stream":true', ["whole"], {"road": cody()}, True, None),
+        ('"stream":true', [], {"road": cody(), "whole": True}, False, "stream:played"),
+        ('"stream":true', [], {"road": cody(), "models": [UNSTREAMED]}, False, "stream:played"),
+        (f'"tools":[{TOOL}]', [], {"road": cody()}, True, "stream:folded"),
+        # Emulated calls come as text, which streams as well as any.
+        (f'"tools":[{TOOL}]', [], {"models": [TOOLLESS, SKILLED]}, True, "stream:folded"),
     ],
 )
 def test_how_it_is_asked(
@@ -280,7 +303,7 @@ def test_how_it_is_asked(
 ) -> None:
     found = made(request(fields), *lessons, **known)
     assert (found.stream, found.slow) == (streams, not streams)
-    assert json.loads(b"".join(found.body)).get("stream", False) == streams
+    assert json.loads(b"".join(found.body)).get("stream", found.road.endpoint == "cody") == streams
     assert [word for word in found.adapted if word.startswith("stream:")] == ([note] if note else [])
 
 
@@ -327,13 +350,15 @@ def code(word: str) -> Fault:
 def test_when_to_ask_again(
     fault: Fault, lessons: list[Lesson], before: list[str], streams: bool, outcome: Again | None
 ) -> None:
-    assert again(fault, made(request(), *lessons, whole=not streams), frozenset(before)) == outcome
+    for road in (LLM, cody()):
+        tried = made(request(), *lessons, whole=not streams, road=road)
+        assert again(fault, tried, frozenset(before), api="auto") == outcome
 
 
 def test_every_refusal_ends_after_as_many_tries_as_there_are_lessons() -> None:
     lessons: list[Lesson] = []
     text = "found consecutive messages with the same speaker; message content cannot be empty"
-    while (more := again(refusal(text), made(request(), *lessons), frozenset())) and more.lesson:
+    while (more := again(refusal(text), made(request(), *lessons), frozenset(), api="auto")) and more.lesson:
         lessons.append(more.lesson)
     assert lessons == ["merge"]
 
@@ -341,6 +366,292 @@ def test_every_refusal_ends_after_as_many_tries_as_there_are_lessons() -> None:
 def test_a_resolved_name_that_is_the_reference_itself_is_no_change() -> None:
     prompt = openai_chat.read_prompt(request('"stream":true', model="m").encode())
     assert not isinstance(prompt, Fault)
-    found = plan(prompt, Resolved("m", "alias"), LLM_API, frozenset(), BUDGETS)
+    found = plan(prompt, Resolved("m", "alias"), LLM, frozenset(), BUDGETS, nonce="0af")
     assert isinstance(found, Plan)
     assert found.adapted == ()
+
+
+NO_VERSION = "Unsupported API Version (Please update your client)"
+
+
+@pytest.mark.parametrize(
+    ("road", "outcome"),
+    [(cody(9), Again("older")), (cody(1), Again("older")), (cody(0), None), (LLM, None)],
+)
+def test_an_api_version_that_is_refused_gives_way_to_an_older_one(road: Road, outcome: Again | None) -> None:
+    assert again(refusal(NO_VERSION, 406), made(request(), road=road), frozenset({"older"}), api="cody") == outcome
+
+
+GATED = Fault(kind="forbidden", message="", code=UPSTREAM_GATE)
+
+
+@pytest.mark.parametrize(
+    ("road", "api", "outcome"),
+    [(LLM, "auto", Again("gate")), (LLM, "llm", None), (cody(), "auto", None), (cody(), "cody", None)],
+)
+def test_a_closed_llm_api_gives_way_to_codys_stream(
+    road: Road, api: Literal["auto", "llm", "cody"], outcome: Again | None
+) -> None:
+    assert again(GATED, made(request(), road=road), frozenset(), api=api) == outcome
+    assert again(refusal("licence", 403), made(request(), road=road), frozenset(), api=api) == outcome
+
+
+@pytest.mark.parametrize(
+    ("said", "after", "patience", "wait"),
+    [
+        ("too many concurrent requests", 2, 5.0, 2.0),
+        ("Concurrency limit reached", None, 1.0, 1.0),
+        ("too many concurrent requests", 0, 1.0, 1.0),
+        ("too many concurrent requests", 6, 5.0, None),
+        ("too many concurrent requests", None, 0.0, None),
+        ("you exceeded the rate limit for chat_completions", 1, 5.0, None),
+    ],
+)
+def test_only_a_limit_of_concurrency_is_worth_a_wait_and_only_a_short_one(
+    said: str, after: int | None, patience: float, wait: float | None
+) -> None:
+    limited = Fault(kind="rate_limited", message="", said=said, retry_after=after)
+    outcome = None if wait is None else Again("wait", wait=wait)
+    assert again(limited, made(request()), frozenset({"wait"}), api="auto", patience=patience) == outcome
+    other = msgspec.structs.replace(limited, kind="internal")
+    assert again(other, made(request()), frozenset(), api="auto", patience=patience) is None
+
+
+UNDECODED = "could not decode request body"
+TOOLS = f'"tools":[{TOOL}]'
+ROUND = (
+    f'{HI},{{"role":"assistant","content":"x","tool_calls":[{CALL % "{}"}]}},'
+    '{"role":"tool","tool_call_id":"c","content":"r"}'
+)
+LEARNT = Again("lesson", "plain-parts")
+
+
+@pytest.mark.parametrize(
+    ("asked", "known", "rich"),
+    [
+        (request(), {}, False),
+        (request(TOOLS), {}, True),
+        (request(messages=ROUND), {}, True),
+        (request(TOOLS), {"road": LLM}, False),
+        (request(TOOLS), {"road": cody(6)}, False),
+        (request(messages=ROUND), {"road": cody(6)}, False),
+        (request(TOOLS), {"models": [TOOLLESS, SKILLED]}, False),
+    ],
+)
+def test_fields_that_are_newer_than_the_server_teach_plain_parts(asked: str, known: dict[str, Any], rich: bool) -> None:
+    tried = made(asked, **{"road": cody(), **known})
+    assert tried.rich == rich
+    assert again(refusal(UNDECODED), tried, frozenset(), api="auto") == (LEARNT if rich else None)
+    plain = made(asked, "plain-parts", **{"road": cody(), **known})
+    assert not plain.rich or plain.road.endpoint == "llm"
+    assert again(refusal(UNDECODED), plain, frozenset(), api="auto") is None
+
+
+def test_a_cache_hint_is_rich_and_goes_where_plain_parts_are_wanted() -> None:
+    part = TextPart(msgspec.Raw(b'"hi"'), msgspec.Raw(b'{"type":"ephemeral"}'))
+    hinted = Prompt(model="m", turns=(Turn(role="user", parts=(part,), listed=True),), stream=True)
+    rich = plan(hinted, Resolved("m", "exact"), cody(), frozenset(), BUDGETS, nonce="0af")
+    plain = plan(hinted, Resolved("m", "exact"), cody(), frozenset({"plain-parts"}), BUDGETS, nonce="0af")
+    assert isinstance(rich, Plan)
+    assert isinstance(plain, Plan)
+    assert (rich.rich, plain.rich) == (True, False)
+    assert b'"cache_control":{"type":"ephemeral"}' in b"".join(rich.body)
+    assert b"cache_control" not in b"".join(plain.body)
+    assert (rich.adapted, plain.adapted) == (("endpoint:cody",), ("cache_control:dropped", "endpoint:cody"))
+
+
+def test_a_road_that_carries_what_a_message_says_besides_loses_nothing() -> None:
+    part = TextPart(msgspec.Raw(b'"hi"'), msgspec.Raw(b'{"type":"ephemeral"}'))
+    prompt = Prompt(model="m", turns=(Turn(role="user", parts=(part,), listed=True, name="bob"),), stream=True)
+    road = Road("cody", 9, msgspec.structs.replace(cody_stream(9), names=True))
+    found = plan(prompt, Resolved("m", "exact"), road, frozenset(), BUDGETS, nonce="0af")
+    assert isinstance(found, Plan)
+    assert found.adapted == ("endpoint:cody",)
+
+
+THOUGHTFUL = "a::v1::claude-sonnet-4-thinking-latest"
+IMAGE = ImagePart(msgspec.Raw(b'"data:image/png;base64,AA=="'))
+NEEDS: tuple[Need, ...] = ("tools", "images", "reasoning")
+ALL_NEEDS = [frozenset(some) for size in range(4) for some in itertools.combinations(NEEDS, size)]
+VERSIONS = [None, *range(10)]
+
+
+def needing(wanted: frozenset[Need]) -> Prompt:
+    parts = (IMAGE,) if "images" in wanted else (TextPart(msgspec.Raw(b'"hi"')),)
+    tools = (Tool(name="f"),) if "tools" in wanted else ()
+    return Prompt(model="m", turns=(Turn(role="user", parts=parts),), tools=tools, reasoning="reasoning" in wanted)
+
+
+def better_by_cody(wanted: frozenset[Need], version: int) -> bool:
+    """The table in words: from which api-version on what is wanted goes better by Cody's stream."""
+    since = {
+        frozenset[Need](): 99,
+        frozenset[Need]({"tools"}): 9,
+        frozenset[Need]({"images"}): 3,
+        frozenset[Need]({"reasoning"}): 8,
+        frozenset[Need]({"tools", "images"}): 3,
+        frozenset[Need]({"tools", "reasoning"}): 8,
+        frozenset[Need]({"images", "reasoning"}): 3,
+        frozenset[Need]({"tools", "images", "reasoning"}): 3,
+    }
+    return version >= since[wanted]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("gated", [True, False])
+@pytest.mark.parametrize("api", ["auto", "llm", "cody"])
+def test_the_road(version: int | None, gated: bool, api: Literal["auto", "llm", "cody"]) -> None:
+    for wanted in ALL_NEEDS:
+        better = version is not None and better_by_cody(wanted, version)
+        expected: Endpoint = "cody" if api == "cody" or (api == "auto" and (gated or better)) else "llm"
+        road = choose(needing(wanted), Resolved("a::v1::m", "exact"), Site(version, gated), api)
+        spoken = 9 if version is None else version
+        assert road == (cody(spoken) if expected == "cody" else Road("llm", 0, llm_api(version)))
+
+
+def test_a_site_of_which_nothing_is_known_is_asked_by_the_llm_api() -> None:
+    assert Site() == Site(None, gated=False)
+    assert choose(needing(frozenset()), Resolved("a::v1::m", "exact"), Site(), "auto") == LLM
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("ref", "since"), [("WorkersAI::v1::llama", 0), (THOUGHTFUL, 8), ("a::v1::m", 99), ("openai::v1::o3", 99)]
+)
+def test_some_models_go_by_codys_stream_whatever_is_asked(version: int | None, ref: str, since: int) -> None:
+    road = choose(needing(frozenset()), Resolved(ref, "exact"), Site(version), "auto")
+    assert road.endpoint == ("cody" if version is not None and version >= since else "llm")
+
+
+def cody_body(messages: str, fields: str = "", tokens: int = 4000) -> str:
+    return f'{{"model":"{GPT.ref}","messages":[{messages}],"maxTokensToSample":{tokens},"topK":-1,"topP":-1{fields}}}'
+
+
+CODY_HI = '{"speaker":"human","text":"hi"}'
+PLACED = '{"speaker":"assistant","content":[{"type":"text","text":"x"},'
+SILENT = PLACED.replace('"x"', '"(calls a tool)"')
+CODY_CALL = '{"type":"tool_call","tool_call":{"id":"c","name":"f","arguments":"{}"}}'
+
+
+@pytest.mark.parametrize(
+    ("messages", "version", "sent", "notes"),
+    [
+        (HI, 9, CODY_HI, []),
+        (HI, 0, CODY_HI + ',{"speaker":"assistant"}', []),
+        (f'{{"role":"system","content":"s"}},{HI}', 1, '{"speaker":"system","text":"s"},' + CODY_HI, []),
+        (
+            f'{{"role":"system","content":"s"}},{HI}',
+            0,
+            f'{{"speaker":"human","text":"<SYSTEM_PROMPT>s</SYSTEM_PROMPT>"}},{CODY_HI},{{"speaker":"assistant"}}',
+            ["system:wrapped"],
+        ),
+        (
+            f'{{"role":"system","content":"s"}},{{"role":"developer","content":"d"}},{HI}',
+            9,
+            '{"speaker":"system","text":"s\\n\\nd"},' + CODY_HI,
+            ["developer:as-system", "system:merged"],
+        ),
+        (
+            f'{HI},{{"role":"system","content":"s"}}',
+            9,
+            CODY_HI + ',{"speaker":"human","text":"<SYSTEM_PROMPT>s</SYSTEM_PROMPT>"}',
+            ["system:wrapped"],
+        ),
+        ('{"role":"user","content":"hi","name":"bob"}', 9, CODY_HI, ["message-fields:dropped"]),
+        ('{"role":"user","content":""}', 9, '{"speaker":"human","text":"(empty)"}', ["content:filled"]),
+        (
+            ROUND,
+            9,
+            (
+                f'{CODY_HI},{PLACED}{CODY_CALL}]}},{{"speaker":"human","content":'
+                '[{"type":"tool_result","tool_result":{"id":"c","content":"r"}}]}'
+            ),
+            [],
+        ),
+        (
+            f'{HI},{{"role":"assistant","content":null,"tool_calls":[{CALL % ""}]}}',
+            9,
+            (
+                f'{CODY_HI},{SILENT}{CODY_CALL}]}},{{"speaker":"human","content":'
+                '[{"type":"tool_result","tool_result":{"id":"c","content":"(no result)"}}]}'
+            ),
+            ["arguments:filled", "content:filled", "tool-results:filled"],
+        ),
+        (
+            ROUND,
+            7,
+            CODY_HI
+            + ',{"speaker":"assistant","text":"x\\n<tool_call_0af>{\\"name\\": \\"f\\", \\"arguments\\": {}}</tool_call_0af>"},'
+            '{"speaker":"human","text":"<TOOL_RESULT>r</TOOL_RESULT>"}',
+            ["tool-calls:as-text", "tool:wrapped"],
+        ),
+    ],
+)
+def test_messages_to_codys_stream(messages: str, version: int, sent: str, notes: list[str]) -> None:
+    found = made(request('"stream":true', messages=messages), road=cody(version))
+    assert b"".join(found.body).decode() == cody_body(sent)
+    assert list(found.adapted) == sorted([*notes, "endpoint:cody"])
+    assert found.road == cody(version)
+
+
+@pytest.mark.parametrize(
+    ("given", "fields", "tokens"),
+    [
+        ('"stream":true', "", 4000),
+        ('"stream":true,"max_tokens":7', "", 7),
+        (f'"stream":true,{TOOLS}', f',"tools":[{TOOL}]', 4000),
+        ('"stream":true,"stop":["a"]', ',"stopSequences":["a"]', 4000),
+    ],
+)
+def test_fields_to_codys_stream(given: str, fields: str, tokens: int) -> None:
+    assert b"".join(made(request(given), road=cody()).body).decode() == cody_body(CODY_HI, fields, tokens)
+
+
+SEEN = '{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]}'
+
+
+def test_an_image_goes_where_it_is_seen() -> None:
+    found = made(request('"stream":true', messages=SEEN), road=cody(3))
+    assert b"".join(found.body).decode() == cody_body(
+        '{"speaker":"human","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]}'
+    )
+    for known in ({"road": cody(2)}, {"road": LLM}, {"road": cody(), "models": [TOOLLESS, SKILLED]}):
+        fault = planned(request(messages=SEEN), **known)
+        assert isinstance(fault, Fault)
+        assert (fault.status, fault.param, fault.code) == (400, "messages[0].content[0]", "unsupported_value")
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"road": cody(7)},
+        {"road": cody(0)},
+        {"road": Road("llm", 0, llm_api(5))},
+        {"models": [TOOLLESS, SKILLED]},
+        {"road": cody(), "models": [TOOLLESS, SKILLED]},
+    ],
+)
+def test_tools_that_are_not_carried_are_emulated(known: dict[str, Any]) -> None:
+    found = made(request(f'"stream":true,{TOOLS}'), **known)
+    sent = json.loads(b"".join(found.body))
+    assert "tools" not in sent
+    assert "<tool_call_0af>" in json.dumps(sent["messages"][0])
+    assert "tools:emulated" in found.adapted
+    assert ([tool.name for tool in found.called], found.nonce) == (["f"], "0af")
+    finder = found.finder()
+    assert finder is not None
+    written: list[Event] = [Text('<tool_call_0af>{"name": "f", "arguments": {}}</tool_call_0af>'), Stop("stop")]
+    called: list[Event] = [CallStart(0, "call_0af_0", "f"), CallArguments(0, "{}"), Stop("tool_calls")]
+    assert finder.adapt(written) == called
+
+
+@pytest.mark.parametrize("known", [{}, {"road": cody()}, {"road": cody(8)}, {"models": [SKILLED, GPT]}])
+def test_tools_that_are_carried_need_no_finder(known: dict[str, Any]) -> None:
+    found = made(request(f'"stream":true,{TOOLS}', model=SKILLED.ref if "models" in known else GPT.ref), **known)
+    assert json.loads(b"".join(found.body))["tools"] == [json.loads(TOOL)]
+    assert (found.called, found.finder()) == ((), None)
+    assert "tools:emulated" not in found.adapted
+
+
+def test_without_tools_nothing_is_looked_for() -> None:
+    assert made(request(), road=cody(0)).finder() is None

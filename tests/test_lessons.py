@@ -38,5 +38,5 @@ def test_other_words_teach_nothing(text: str) -> None:
     assert learn(Fault(kind="bad_request", message="message content cannot be empty", said=text)) is None
 
 
-def test_only_streaming_is_about_the_whole_instance() -> None:
-    assert {"whole"} == OF_INSTANCE
+def test_lessons_about_the_whole_instance() -> None:
+    assert {"whole", "plain-parts"} == OF_INSTANCE

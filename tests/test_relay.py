@@ -1,12 +1,14 @@
 """The way across: a stream or a whole body, and when an answer is complete (ARCHITECTURE.md; traps 20, 29, 39, 62)."""
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 
-from cody_oai_router.dialects import llm_chat
-from cody_oai_router.events import Event, Failed, Stop, Text
+from cody_oai_router.events import Adapted, CallArguments, CallStart, Event, Failed, Stop, Text, Usage
 from cody_oai_router.faults import EMPTY_ANSWER, Fault
-from cody_oai_router.relay import Source
+from cody_oai_router.relay import Adaptation, Source, Upstream
+from cody_oai_router.upstreams import completions_stream, llm_api
 from strategies import cut, fed, places, wild_bytes
 
 SAY = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
@@ -33,8 +35,14 @@ TIMED_OUT = Failed(
 )
 
 
-def source(event_limit: int = 1000, reply_limit: int = 1000) -> Source:
-    return Source(llm_chat.Reader(), llm_chat.read_reply, event_limit=event_limit, reply_limit=reply_limit)
+def source(
+    event_limit: int = 1000,
+    reply_limit: int = 1000,
+    *,
+    upstream: Upstream = llm_api,
+    adaptation: Adaptation | None = None,
+) -> Source:
+    return Source(upstream.Reader(), upstream.read_reply, adaptation, event_limit=event_limit, reply_limit=reply_limit)
 
 
 def answer(data: bytes, *, delimited: bool) -> list[Event]:
@@ -137,5 +145,133 @@ def test_any_bytes_end_in_one_way_however_they_are_cut(body: bytes, where: list[
         ends = [event for event in events if isinstance(event, Failed | Stop)]
         assert len(ends) == 1 or isinstance(events[-1], Failed)
         assert isinstance(events[-1], Failed) == (made.failed is not None)
-        if not where:
-            assert "".join(event.text for event in events if isinstance(event, Text)) is not None
+        uncut = source(event_limit=600_000, reply_limit=600_000)
+        assert uncut.feed(data) + uncut.end(delimited=True) == events
+
+
+COMPLETION = b'event: completion\ndata: {"deltaText":"a"}\n\n'
+END = b"event: done\ndata: {}\n\n"
+UNDONE = failed("The answer broke off: Sourcegraph ended it without saying that it was done.")
+ERROR = b'event: error\ndata: {"error":"context deadline exceeded"}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "delimited", "cut_off"),
+    [
+        (COMPLETION + END, DONE, DONE),
+        (COMPLETION + END[:-2], DONE, DONE),
+        (COMPLETION + END + COMPLETION, DONE, DONE),
+        # Not even a proper end of the body stands for `event: done`.
+        (COMPLETION, [*A, UNDONE], [*A, BROKE_OFF]),
+        (COMPLETION + END[:9], [*A, UNDONE], [*A, BROKE_OFF]),
+        (COMPLETION + ERROR + END, [*A, TIMED_OUT], [*A, TIMED_OUT]),
+        (ERROR + END, [TIMED_OUT], [TIMED_OUT]),
+        (b'{"completion":"a","stopReason":"end_turn"}', DONE, DONE),
+        (b'{"error":"context deadline exceeded"}', [TIMED_OUT], [TIMED_OUT]),
+        (END, [NOTHING], [NOTHING]),
+        (b"", [NOTHING], [NOTHING]),
+    ],
+)
+def test_what_a_body_of_codys_stream_means(body: bytes, delimited: list[Event], cut_off: list[Event]) -> None:
+    for events, ends_well in ((delimited, True), (cut_off, False)):
+        made = source(upstream=completions_stream)
+        assert made.feed(body) + made.end(delimited=ends_well) == events
+        bytewise = source(upstream=completions_stream)
+        assert fed(bytewise.feed, [bytes([byte]) for byte in body]) + bytewise.end(delimited=ends_well) == events
+
+
+@pytest.mark.parametrize(("before", "settled"), [(COMPLETION, False), (COMPLETION + END, True), (ERROR, True)])
+def test_a_connection_of_codys_stream_that_fails(before: bytes, settled: bool) -> None:
+    made = source(upstream=completions_stream)
+    made.feed(before)
+    fault = Fault(kind="timed_out", message="silence")
+    assert made.fail(fault) == ([] if settled else [Failed(fault)])
+
+
+class Holding:
+    """Holds text back until the answer ends, as what looks for calls in it does; keeps all that it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[list[Event]] = []
+        self._held = ""
+
+    def adapt(self, events: Iterable[Event]) -> list[Event]:
+        batch = list(events)
+        self.given.append(batch)
+        out: list[Event] = []
+        for event in batch:
+            if isinstance(event, Text):
+                self._held += event.text
+                continue
+            if isinstance(event, Stop | Failed) and self._held:
+                out += [Text(self._held), Adapted("text:held")]
+                self._held = ""
+            out.append(event)
+        return out
+
+
+HELD: list[Event] = [Text("aa"), Adapted("text:held")]
+
+
+@pytest.mark.parametrize("delimited", [True, False])
+def test_an_adaptation_sees_all_events_of_a_stream(delimited: bool) -> None:
+    adaptation = Holding()
+    made = source(upstream=completions_stream, adaptation=adaptation)
+    assert made.feed(COMPLETION) == []
+    assert made.feed(b": nothing\n\n") == []
+    assert made.feed(COMPLETION) == []
+    assert made.feed(END) == [*HELD, Stop("stop")]
+    assert made.end(delimited=delimited) == []
+    assert adaptation.given == [A, A, [Stop("stop")]]
+
+
+def test_an_adaptation_lets_go_of_what_it_held_before_a_failure() -> None:
+    broken = source(adaptation=Holding())
+    assert broken.feed(SAY + SAY) == []
+    assert broken.end(delimited=False) == [*HELD, BROKE_OFF]
+    assert broken.failed == BROKE_OFF.fault
+    lost = source(adaptation=Holding())
+    assert lost.feed(SAY + SAY) == []
+    fault = Fault(kind="timed_out", message="silence")
+    assert lost.fail(fault) == [*HELD, Failed(fault)]
+    assert lost.failed == fault
+    late = source(adaptation=Holding())
+    assert late.feed(SAY + SAY + LATE) == [*HELD, TIMED_OUT]
+    assert late.fail(fault) == late.end(delimited=True) == []
+
+
+def test_an_adaptation_sees_a_whole_answer_too() -> None:
+    adaptation = Holding()
+    made = source(upstream=completions_stream, adaptation=adaptation)
+    whole = b'{"completion":"aa","tool_calls":[{"id":"c","function":{"name":"f","arguments":"{}"}}],"usage":{"prompt_tokens":1}}'
+    assert made.feed(whole) == []
+    calls: list[Event] = [CallStart(0, "c", "f"), CallArguments(0, "{}")]
+    assert made.end(delimited=True) == [*calls, *HELD, Stop("tool_calls"), Usage(1)]
+    assert len(adaptation.given) == 1
+
+
+class Failing:
+    """Finds something in an answer that breaks it."""
+
+    def adapt(self, events: Iterable[Event]) -> list[Event]:
+        return [Failed(Fault(kind="bad_gateway", message="broken here")) for _ in events]
+
+
+def test_a_failure_that_an_adaptation_finds_ends_the_answer() -> None:
+    made = source(adaptation=Failing())
+    broken = failed("broken here")
+    assert made.feed(SAY) == [broken]
+    assert made.failed == broken.fault
+    assert (made.feed(SAY), made.end(delimited=True)) == ([], [])
+
+
+@given(wild_bytes({"deltaText": "a", "stopReason": "x"}, {"completion": "a"}), places)
+def test_any_bytes_of_codys_stream_end_in_one_way_however_they_are_cut(body: bytes, where: list[int]) -> None:
+    for data in (body, b"event: completion\ndata: " + body + b"\n\n", COMPLETION + body, COMPLETION + END + body):
+        made = source(600_000, 600_000, upstream=completions_stream, adaptation=Holding())
+        events = fed(made.feed, cut(data, where)) + made.end(delimited=True)
+        ends = [event for event in events if isinstance(event, Failed | Stop)]
+        assert len(ends) == 1
+        assert isinstance(ends[0], Failed) == (made.failed is not None)
+        uncut = source(600_000, 600_000, upstream=completions_stream, adaptation=Holding())
+        assert uncut.feed(data) + uncut.end(delimited=True) == events

@@ -1,7 +1,8 @@
 """Whole exchanges, from the client's bytes to the client's bytes, as files under `wire/`.
 
-A case holds `request.json` (the client's), `sent.json` (what travels to the instance), `upstream.sse` or `upstream.json` (what it
-answers), `answer.sse` (for a client that streams) and `answer.json` (for one that does not).
+Cases in `openai_chat/` go by the LLM API, those in `cody_stream/v1/` by Cody's stream in that api-version. A case holds
+`request.json` (the client's), `sent.json` (what travels to the instance), `upstream.sse` or `upstream.json` (what it answers),
+`answer.sse` (for a client that streams) and `answer.json` (for one that does not).
 """
 
 import json
@@ -12,19 +13,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cody_oai_router.abilities import LLM_API
+from cody_oai_router.abilities import LLM_API, Endpoint, cody_stream
 from cody_oai_router.catalogue import Catalogue, Model
 from cody_oai_router.conversation import Collector, Prompt, Stamp
-from cody_oai_router.dialects import llm_chat, openai_chat
+from cody_oai_router.dialects import openai_chat
 from cody_oai_router.events import Event
-from cody_oai_router.exchange import Budgets, Plan, plan, resolve
+from cody_oai_router.exchange import Budgets, Plan, Road, plan, resolve
 from cody_oai_router.faults import Fault
 from cody_oai_router.notes import NOTES
-from cody_oai_router.relay import Source
+from cody_oai_router.relay import Source, Upstream
+from cody_oai_router.upstreams import completions_stream, llm_api
 from openai_schema import violations
 from strategies import cut, fed, places
 
-CASES = sorted((Path(__file__).parent / "wire" / "openai_chat").iterdir())
+WIRE = Path(__file__).parent / "wire"
+CASES = sorted(request.parent for request in WIRE.rglob("request.json"))
+UPSTREAMS: dict[Endpoint, Upstream] = {"llm": llm_api, "cody": completions_stream}
 MODELS = [
     Model(ref="anthropic::2024-10-22::claude-sonnet-4-5-latest", abilities=frozenset({"chat"}), max_output=8192),
     Model(ref="anthropic::2024-10-22::claude-sonnet-4-5-thinking-latest", abilities=frozenset({"chat", "reasoning"})),
@@ -32,6 +36,7 @@ MODELS = [
     Model(ref="google::v1::gemini-2.0-flash", abilities=frozenset({"chat"})),
 ]
 STAMP_TIME = 1776000000
+NONCE = "c0ffee"
 
 
 class Exchange(NamedTuple):
@@ -42,39 +47,53 @@ class Exchange(NamedTuple):
     stamp: Stamp
 
 
+def road(case: Path) -> Road:
+    """Reads from the folder which way a case goes."""
+    if case.parent.name == "openai_chat":
+        return Road("llm", 0, LLM_API)
+    version = int(case.parent.name.removeprefix("v"))
+    return Road("cody", version, cody_stream(version))
+
+
 def exchange(case: Path) -> Exchange:
     prompt = openai_chat.read_prompt((case / "request.json").read_bytes())
     assert isinstance(prompt, Prompt)
     resolved = resolve(prompt, Catalogue(MODELS, aliases={}, default=None))
     assert not isinstance(resolved, Fault)
-    made = plan(prompt, resolved, LLM_API, frozenset(), Budgets(4000, 32000))
+    made = plan(prompt, resolved, road(case), frozenset(), Budgets(4000, 32000), nonce=NONCE)
     assert isinstance(made, Plan)
     return Exchange(prompt, made, Stamp("c0de", prompt.model, STAMP_TIME))
 
 
-def upstream(case: Path) -> bytes:
+def answered(case: Path) -> bytes:
     return next(case.glob("upstream.*")).read_bytes()
 
 
-def events(pieces: list[bytes]) -> list[Event]:
-    source = Source(llm_chat.Reader(), llm_chat.read_reply, event_limit=10_000, reply_limit=10_000)
-    return fed(source.feed, pieces) + source.end(delimited=True)
+def source(case: Path) -> Source:
+    made = exchange(case).plan
+    upstream = UPSTREAMS[made.road.endpoint]
+    return Source(upstream.Reader(), upstream.read_reply, made.finder(), event_limit=10_000, reply_limit=10_000)
+
+
+def events(case: Path, pieces: list[bytes]) -> list[Event]:
+    answer = source(case)
+    return fed(answer.feed, pieces) + answer.end(delimited=True)
 
 
 def streamed(case: Path, pieces: list[bytes]) -> bytes:
     """Gives what a client that streams gets, and what it gets only where nothing broke: the end."""
     asked = exchange(case)
     writer = openai_chat.Writer(asked.stamp, asked.prompt)
-    source = Source(llm_chat.Reader(), llm_chat.read_reply, event_limit=10_000, reply_limit=10_000)
-    written = b"".join(writer.write(source.feed(piece)) for piece in pieces)
-    written += writer.write(source.end(delimited=True))
-    return written if source.failed else written + writer.finish()
+    answer = source(case)
+    written = b"".join(writer.write(answer.feed(piece)) for piece in pieces)
+    written += writer.write(answer.end(delimited=True))
+    return written if answer.failed else written + writer.finish()
 
 
 def whole(case: Path, pieces: list[bytes]) -> bytes:
     asked = exchange(case)
     collector = Collector()
-    collector.feed(events(pieces))
+    collector.feed(events(case, pieces))
     reply = collector.reply()
     if isinstance(reply, Fault):
         return openai_chat.write_fault(reply)
@@ -82,7 +101,7 @@ def whole(case: Path, pieces: list[bytes]) -> bytes:
 
 
 def by_name(case: Path) -> str:
-    return case.name
+    return case.relative_to(WIRE).as_posix()
 
 
 @pytest.mark.parametrize("case", CASES, ids=by_name)
@@ -90,14 +109,14 @@ def test_an_exchange(case: Path) -> None:
     asked = exchange(case)
     assert b"".join(asked.plan.body) + b"\n" == (case / "sent.json").read_bytes()
     assert set(asked.plan.adapted) <= set(NOTES)
-    for pieces in ([upstream(case)], [bytes([byte]) for byte in upstream(case)]):
+    for pieces in ([answered(case)], [bytes([byte]) for byte in answered(case)]):
         assert streamed(case, pieces) == (case / "answer.sse").read_bytes()
         assert whole(case, pieces) + b"\n" == (case / "answer.json").read_bytes()
 
 
 @given(st.sampled_from(CASES), places)
 def test_any_cut_gives_the_same_client_bytes(case: Path, where: list[int]) -> None:
-    pieces = cut(upstream(case), where)
+    pieces = cut(answered(case), where)
     assert streamed(case, pieces) == (case / "answer.sse").read_bytes()
     assert whole(case, pieces) + b"\n" == (case / "answer.json").read_bytes()
 

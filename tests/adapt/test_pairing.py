@@ -53,7 +53,11 @@ NONE = "(no result)"
             set(),
         ),
         ([calls("a"), USER, result("a", "r")], [calls("a"), result("a", "r"), USER], set()),
-        ([calls("a"), says("system", "s"), result("a", "r")], [calls("a"), result("a", "r"), says("system", "s")], set()),
+        (
+            [calls("a"), says("system", "s"), result("a", "r")],
+            [calls("a"), result("a", "r"), says("system", "s")],
+            set(),
+        ),
         ([calls("a")], [calls("a"), result("a", NONE)], FILLED),
         ([calls("a", "b"), result("b", "s")], [calls("a", "b"), result("a", NONE), result("b", "s")], FILLED),
         (
@@ -78,12 +82,23 @@ NONE = "(no result)"
             [calls("a"), result("a", "r"), stray("s")],
             {"tool:wrapped"},
         ),
-        ([calls("a"), result(None, "r")], [calls("a"), result("a", NONE), stray("r")], FILLED | {"tool:wrapped"}),
-        # The same id in two rounds answers in each.
+        # Results that say nothing of their calls answer them in order.
+        ([calls("a"), result(None, "r")], [calls("a"), result("a", "r")], set()),
         (
-            [calls("a"), result("a", "r"), calls("a"), result("a", "s")],
-            [calls("a"), result("a", "r"), calls("a"), result("a", "s")],
+            [calls("", ""), result("", "r"), result("", "s")],
+            [calls("call_1", "call_2"), result("call_1", "r"), result("call_2", "s")],
             set(),
+        ),
+        # The same id in two rounds answers in each, under names of their own.
+        (
+            [calls("a"), result("a", "r"), calls("a", "b"), result("a", "s"), result("b", "t")],
+            [calls("a"), result("a", "r"), calls("a_1", "b"), result("a_1", "s"), result("b", "t")],
+            set(),
+        ),
+        (
+            [calls("a"), Turn(role="tool", parts=(IMAGE,), listed=True, call_id="a")],
+            [calls("a"), result("a", "(an image, beside this)", IMAGE)],
+            {"tool-images:beside"},
         ),
         # Legacy results have no id but the function's name.
         (
@@ -92,7 +107,11 @@ NONE = "(no result)"
             set(),
         ),
         (
-            [calls("a", "b"), result(None, "r", name="f", role="function"), result(None, "s", name="f", role="function")],
+            [
+                calls("a", "b"),
+                result(None, "r", name="f", role="function"),
+                result(None, "s", name="f", role="function"),
+            ],
             [calls("a", "b"), result("a", "r"), result("b", "s")],
             set(),
         ),
@@ -108,7 +127,12 @@ NONE = "(no result)"
         ),
         ([result("a", "r", IMAGE)], [stray("r", IMAGE)], {"tool:wrapped"}),
         # Calls without ids, or with the same one, get ids of their own, none that another call has.
-        ([calls("", ""), USER], [calls("call_1", "call_2"), result("call_1", NONE), result("call_2", NONE), USER], FILLED),
+        (
+            [calls("", ""), USER],
+            [calls("call_1", "call_2"), result("call_1", NONE), result("call_2", NONE), USER],
+            FILLED,
+        ),
+        ([calls("call_1", "")], [calls("call_1", "call_2"), result("call_1", NONE), result("call_2", NONE)], FILLED),
         ([calls("", "call_1")], [calls("call_2", "call_1"), result("call_2", NONE), result("call_1", NONE)], FILLED),
         (
             [calls("a", "a_1", "a"), result("a_1", "r"), result("a", "s")],
@@ -116,7 +140,7 @@ NONE = "(no result)"
             FILLED,
         ),
     ],
-)  # fmt: skip
+)
 def test_rounds(given_turns: list[Turn], sent: list[Turn], notes: set[str]) -> None:
     found, said = pair_results(tuple(given_turns))
     assert list(found) == sent
@@ -130,26 +154,23 @@ def test_a_pairing_is_paired_already() -> None:
 
 ids = st.sampled_from(["", "a", "a_1", "b", "call_1"])
 names = st.sampled_from(["f", "g"])
-callers = st.builds(lambda made: ("assistant", made), st.lists(st.tuples(ids, names), max_size=4))
-answers = st.tuples(st.sampled_from(["tool", "function"]), st.none() | ids, st.none() | names, st.booleans())
-others = st.sampled_from(["user", "system", "assistant"])
+made_calls = st.lists(st.builds(ToolCall, ids, names, st.just("{}")), max_size=4).map(tuple)
+turns_of_calls = st.builds(Turn, role=st.just("assistant"), calls=made_calls)
+results = st.builds(
+    Turn,
+    role=st.sampled_from(["tool", "function"]),
+    parts=st.sampled_from([(), (IMAGE,)]),
+    call_id=st.none() | ids,
+    name=st.none() | names,
+)
+others = st.builds(Turn, role=st.sampled_from(["user", "system", "assistant"]))
 
 
-def made_turn(spec: object, word: str) -> Turn:
-    match spec:
-        case ("assistant", list(made)):
-            called = tuple(ToolCall(call_id, name, "{}") for call_id, name in made)
-            return Turn(role="assistant", parts=(text(word),), calls=called)
-        case ("tool" | "function" as role, call_id, name, image):
-            parts: tuple[Part, ...] = (text(word), IMAGE) if image else (text(word),)
-            return Turn(role=role, parts=parts, call_id=call_id, name=name)
-        case _:
-            return says(spec, word)  # type: ignore[arg-type]  # `others` are roles
-
-
-@given(st.lists(st.one_of(callers, answers, others), max_size=10))
-def test_every_call_is_answered_right_after_its_turn_by_one_result_and_no_text_is_lost(specs: list[object]) -> None:
-    turns = tuple(made_turn(spec, f"w{index}.") for index, spec in enumerate(specs))
+@given(st.lists(st.one_of(turns_of_calls, results, others), max_size=10))
+def test_every_call_is_answered_right_after_its_turn_by_one_result_and_no_text_is_lost(made: list[Turn]) -> None:
+    turns = tuple(
+        msgspec.structs.replace(turn, parts=(text(f"w{index}."), *turn.parts)) for index, turn in enumerate(made)
+    )
     sent, _ = pair_results(turns)
     answered: set[int] = set()
     for index, turn in enumerate(sent):

@@ -34,8 +34,16 @@ HI = turn("user", "hi")
             [turn("system", r"s\n\n\u00e9"), HI],
             {"system:merged", "developer:as-system"},
         ),
-        ([turn("developer", "d"), turn("system", "s"), HI], [turn("system", r"d\n\ns"), HI], {"system:merged", "developer:as-system"}),
-        ([turn("system", "s"), turn("system", "t"), turn("system", "u"), HI], [turn("system", r"s\n\nt\n\nu"), HI], {"system:merged"}),
+        (
+            [turn("developer", "d"), turn("system", "s"), HI],
+            [turn("system", r"d\n\ns"), HI],
+            {"system:merged", "developer:as-system"},
+        ),
+        (
+            [turn("system", "s"), turn("system", "t"), turn("system", "u"), HI],
+            [turn("system", r"s\n\nt\n\nu"), HI],
+            {"system:merged"},
+        ),
         (
             [turn("system", "s"), turn("system", "t", "u", listed=True), HI],
             [turn("system", "s", r"\n\nt", "u", listed=True), HI],
@@ -52,7 +60,7 @@ HI = turn("user", "hi")
             {"system:wrapped", "developer:wrapped"},
         ),
     ],
-)  # fmt: skip
+)
 def test_leading_instructions(given_turns: list[Turn], sent: list[Turn], notes: set[str]) -> None:
     assert lead_with_system(tuple(given_turns)) == (tuple(sent), notes)
 
@@ -61,7 +69,10 @@ def test_a_cache_hint_stays_with_its_text() -> None:
     hinted = Turn(role="system", parts=(text("s", '{"type":"ephemeral"}'),), listed=True)
     merged = (text("t"), text(r"\n\ns", '{"type":"ephemeral"}'))
     assert lead_with_system((hinted, HI)) == ((hinted, HI), set())
-    assert lead_with_system((turn("system", "t"), hinted, HI))[0] == (Turn(role="system", parts=merged, listed=True), HI)
+    assert lead_with_system((turn("system", "t"), hinted, HI))[0] == (
+        Turn(role="system", parts=merged, listed=True),
+        HI,
+    )
 
 
 roles = st.sampled_from(["system", "developer", "user", "assistant", "tool"])

@@ -26,13 +26,13 @@ def test_a_finish_word_ends_an_answer(word: str, reason: StopReason) -> None:
 
 def test_the_words_of_the_contract() -> None:
     """The router's own word for each of upstream's, written out: the table above is the code's."""
-    stop = {"stop", "end_turn", "stop_sequence", "STOP"}
-    length = {"length", "max_tokens", "MAX_TOKENS"}
-    calls = {"tool_use", "tool_calls", "function_call"}
-    filtered = {"content_filter", "SAFETY", "RECITATION", "refusal"}
-    words: dict[str, StopReason] = dict.fromkeys(stop, "stop") | dict.fromkeys(length, "length")
-    words |= dict.fromkeys(calls, "tool_calls") | dict.fromkeys(filtered, "content_filter")
-    assert words == STOP_REASONS
+    words: dict[StopReason, set[str]] = {
+        "stop": {"stop", "end_turn", "stop_sequence", "STOP"},
+        "length": {"length", "max_tokens", "MAX_TOKENS"},
+        "tool_calls": {"tool_use", "tool_calls", "function_call"},
+        "content_filter": {"content_filter", "SAFETY", "RECITATION", "refusal"},
+    }
+    assert {word: reason for reason, those in words.items() for word in those} == STOP_REASONS
 
 
 @pytest.mark.parametrize(

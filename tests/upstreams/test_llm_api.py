@@ -1,60 +1,26 @@
-"""The LLM API's paths and headers (contract §2.1): the necessary ones, under our own name."""
+"""The LLM API as an upstream (contract §2.1): its path and its dialect."""
 
+import msgspec
 import pytest
 
-from cody_oai_router import __version__
-from cody_oai_router.abilities import LLM_API
+from cody_oai_router.conversation import Prompt, TextPart, Turn
+from cody_oai_router.dialects import llm_chat
+from cody_oai_router.relay import Upstream
 from cody_oai_router.upstreams import llm_api
+from cody_oai_router.upstreams.llm_api import PATH, Reader, read_reply, write_prompt
 
-SGP = "sgp_0123456789abcdef_" + "a" * 40
-OURS = f"cody-oai-router {__version__}"
-
-
-@pytest.mark.parametrize(
-    ("token", "value"),
-    [
-        (SGP, f"token {SGP}"),
-        ("sgp_local_" + "b" * 40, "token sgp_local_" + "b" * 40),
-        ("sgp_" + "C" * 40, "token sgp_" + "C" * 40),
-        ("0123456789abcdefABCD" * 2, "token " + "0123456789abcdefABCD" * 2),
-        ("sgo_at_opaque", "Bearer sgo_at_opaque"),
-        ("eyJhbGciOi.J9.x-y", "Bearer eyJhbGciOi.J9.x-y"),
-        ("0123456789", "Bearer 0123456789"),
-    ],
-)
-def test_the_scheme_fits_the_token(token: str, value: str) -> None:
-    assert llm_api.authorization(token) == value
+HI = Prompt(model="m", turns=(Turn(role="user", parts=(TextPart(msgspec.Raw(b'"hi"')),)),))
 
 
-def test_the_headers_that_every_request_has() -> None:
-    assert llm_api.headers(SGP, (), None).decode() == (
-        f"authorization: token {SGP}\r\n"
-        f"user-agent: {OURS}\r\n"
-        f"x-requested-with: {OURS}\r\n"
-        "accept-encoding: identity\r\n"
-        "x-timeout-ms: 3600000\r\n"
-    )
+def test_where_it_is_and_what_it_speaks() -> None:
+    upstream: Upstream = llm_api
+    assert (upstream.Reader, upstream.read_reply) == (Reader, read_reply) == (llm_chat.Reader, llm_chat.read_reply)
+    assert PATH == "/.api/llm/chat/completions"
 
 
-@pytest.mark.parametrize(("total", "timeout"), [(None, "3600000"), (90, "90000"), (0.25, "250")])
-def test_the_configured_total_is_the_instances_deadline(total: float | None, timeout: str) -> None:
-    assert llm_api.headers(SGP, (), total).endswith(f"x-timeout-ms: {timeout}\r\n".encode())
-
-
-def test_extra_headers_for_a_companys_proxy() -> None:
-    found = llm_api.headers(SGP, [("x-corp", "v"), ("user-agent", "allowed by us 1.0")], None).decode()
-    assert found.count("user-agent:") == 1
-    assert "user-agent: allowed by us 1.0\r\n" in found
-    assert found.endswith("x-corp: v\r\n")
-
-
-@pytest.mark.parametrize(("stream", "accept"), [(True, "text/event-stream"), (False, "application/json")])
-def test_what_differs_between_requests(stream: bool, accept: str) -> None:
-    wire = llm_api.request_headers(b"common: x\r\n", stream=stream)
-    assert wire.decode() == f"common: x\r\ncontent-type: application/json\r\naccept: {accept}\r\n"
-
-
-def test_where_it_is() -> None:
-    assert llm_api.MODELS_PATH == "/.api/llm/models"
-    assert llm_api.SUPPORTED_PATH == "/.api/modelconfig/supported-models.json"
-    assert llm_api.ABILITIES is LLM_API
+@pytest.mark.parametrize("version", [0, 9])
+@pytest.mark.parametrize("stream", [True, False])
+def test_there_is_only_one_version_of_it(version: int, stream: bool) -> None:
+    body = b"".join(write_prompt(HI, "a::b::c", max_tokens=7, stream=stream, version=version)).decode()
+    asked = ',"stream":true' if stream else ""
+    assert body == f'{{"model":"a::b::c","messages":[{{"role":"user","content":"hi"}}],"max_tokens":7{asked}}}'

@@ -13,12 +13,14 @@ from cody_oai_router.adapt.roles import wrapped
 from cody_oai_router.conversation import ImagePart, TextPart, ToolCall, Turn
 
 _NO_RESULT: Final = TextPart(msgspec.Raw(b'"(no result)"'))
+_SEE_IMAGE: Final = TextPart(msgspec.Raw(b'"(an image, beside this)"'))
 _RESULTS: Final = frozenset({"tool", "function"})
 
 
 def pair_results(turns: tuple[Turn, ...]) -> tuple[tuple[Turn, ...], set[str]]:
     """Gives the turns with a `tool` turn for each call right after it, in the order of the calls, and notes of what was changed."""
     notes: set[str] = set()
+    used: set[str] = set()  # ids of calls
     paired: list[Turn] = []
     position = 0
     while position < len(turns):
@@ -26,7 +28,7 @@ def pair_results(turns: tuple[Turn, ...]) -> tuple[tuple[Turn, ...], set[str]]:
         position += 1
         if turn.role == "assistant" and turn.calls:
             end = _end_of_round(turns, position)
-            paired += _round(turn, turns[position:end], notes)
+            paired += _round(turn, turns[position:end], used, notes)
             position = end
         else:
             paired.append(_stray(turn, notes))
@@ -38,12 +40,13 @@ def _end_of_round(turns: tuple[Turn, ...], start: int) -> int:
     return next((index for index in range(start, len(turns)) if turns[index].role == "assistant"), len(turns))
 
 
-def _round(caller: Turn, following: tuple[Turn, ...], notes: set[str]) -> list[Turn]:
-    calls = _named(caller.calls)
+def _round(caller: Turn, following: tuple[Turn, ...], used: set[str], notes: set[str]) -> list[Turn]:
+    calls = _named(caller.calls, used)
     results: dict[str, Turn] = {}
     others: list[Turn] = []
     for turn in following:
-        call_id = _answered(turn, calls, results)
+        waiting = [(asked, call) for asked, call in zip(caller.calls, calls, strict=True) if call.id not in results]
+        call_id = _answered(turn, waiting)
         if call_id is None:
             others.append(_stray(turn, notes))
         else:
@@ -54,14 +57,13 @@ def _round(caller: Turn, following: tuple[Turn, ...], notes: set[str]) -> list[T
     return [msgspec.structs.replace(caller, calls=calls), *answers, *others]
 
 
-def _named(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
-    """Gives each call an id of its own, since results find their calls by it; an id that is alone stays."""
-    taken = {call.id for call in calls}
-    seen = {""}
+def _named(calls: tuple[ToolCall, ...], used: set[str]) -> tuple[ToolCall, ...]:
+    """Gives each call an id that no other call of the conversation has, as providers demand; an id that is alone stays."""
+    taken = used | {call.id for call in calls}
     named: list[ToolCall] = []
     for call in calls:
-        call_id = call.id if call.id not in seen else _free(call.id or "call", taken)
-        seen.add(call_id)
+        call_id = call.id if call.id and call.id not in used else _free(call.id or "call", taken)
+        used.add(call_id)
         taken.add(call_id)
         named.append(call if call_id == call.id else msgspec.structs.replace(call, id=call_id))
     return tuple(named)
@@ -71,20 +73,22 @@ def _free(call_id: str, taken: set[str]) -> str:
     return next(name for number in itertools.count(1) if (name := f"{call_id}_{number}") not in taken)
 
 
-def _answered(turn: Turn, calls: tuple[ToolCall, ...], results: dict[str, Turn]) -> str | None:
-    """Finds the call that a turn answers, by its id or, as legacy function results have none, by the function's name."""
+def _answered(turn: Turn, waiting: list[tuple[ToolCall, ToolCall]]) -> str | None:
+    """Finds the call that a turn answers: by the id as the client wrote it; where there is none by the function's name, else in order."""
     if turn.role not in _RESULTS:
         return None
-    open_calls = [call for call in calls if call.id not in results]
     if turn.call_id:
-        return next((call.id for call in open_calls if call.id == turn.call_id), None)
-    return next((call.id for call in open_calls if call.name == turn.name), None)
+        return next((call.id for asked, call in waiting if asked.id == turn.call_id), None)
+    return next((call.id for asked, call in waiting if turn.name in (None, asked.name)), None)
 
 
 def _result(turn: Turn, call_id: str, notes: set[str]) -> Turn:
-    if any(isinstance(part, ImagePart) for part in turn.parts):
+    parts = turn.parts
+    if any(isinstance(part, ImagePart) for part in parts):
         notes.add("tool-images:beside")
-    return Turn(role="tool", parts=turn.parts, listed=turn.listed, call_id=call_id)
+        if not any(isinstance(part, TextPart) for part in parts):
+            parts = (_SEE_IMAGE, *parts)
+    return Turn(role="tool", parts=parts, listed=turn.listed, call_id=call_id)
 
 
 def _stray(turn: Turn, notes: set[str]) -> Turn:

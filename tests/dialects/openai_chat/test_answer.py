@@ -198,6 +198,26 @@ def test_model_lists() -> None:
     assert violations("ListModelsResponse", json.loads(write_models([model]))) == []
 
 
+@pytest.mark.parametrize(
+    ("fields", "more"),
+    [
+        ({"max_input": 132000}, ',"context_window":132000'),
+        ({"max_output": 8192}, ',"max_output_tokens":8192'),
+        ({"abilities": ("chat", "vision")}, ',"capabilities":["chat","vision"]'),
+        (
+            {"max_input": 1, "max_output": 2, "abilities": ("chat",)},
+            ',"context_window":1,"max_output_tokens":2,"capabilities":["chat"]',
+        ),
+    ],
+)
+def test_limits_and_abilities_of_a_model_are_extra_fields(fields: dict[str, Any], more: str) -> None:
+    model = ListedModel("m", "a", **fields)
+    wire = f'{{"id":"m","object":"model","created":0,"owned_by":"a"{more}}}'
+    assert write_model(model).decode() == wire
+    assert write_models([model]).decode() == f'{{"object":"list","data":[{wire}]}}'
+    assert violations("ListModelsResponse", json.loads(write_models([model]))) == []
+
+
 ERRORS: dict[Kind, tuple[str, str | None]] = {
     "bad_request": ("invalid_request_error", None),
     "unauthenticated": ("invalid_request_error", "invalid_api_key"),

@@ -1,14 +1,14 @@
 """Writes a `Prompt` as Cody's stream takes it (contract §4.3).
 
 By the time a prompt comes here its first turn alone may be `system`, and every result of a tool stands right after the turn that
-called it (`adapt/`). Results, and the user's words after them, are one `human` message: so the next one after the calls, as the
-endpoint demands. A message is `{speaker, text}`, as every recorded one is, or `{speaker, content: [parts]}` where it holds more
-than one text.
+called it (`adapt/`). Results, the images in them, and the user's words after them are one `human` message: so the next one after the
+calls, as the endpoint demands. A message is `{speaker, text}`, as every recorded one is, or `{speaker, content: [parts]}` where it
+holds more than one text.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
 
@@ -81,7 +81,12 @@ def _message(turns: list[Turn], pieces: list[bytes], version: int) -> None:
         _text(parts, pieces)
     else:
         pieces.append(b',"content":[')
-        for number_, part in enumerate(chain.from_iterable(map(_written, turns))):
+        images = [
+            _image(part) for turn in turns if turn.role == "tool" for part in turn.parts if isinstance(part, ImagePart)
+        ]
+        results = [_result(turn) for turn in turns if turn.role == "tool"]
+        said = chain.from_iterable(_written(turn) for turn in turns if turn.role != "tool")
+        for number_, part in enumerate(chain(results, images, said)):
             pieces += (b",", *part) if number_ else part
         pieces.append(b"]")
     pieces.append(b"}")
@@ -102,10 +107,6 @@ def _text(parts: Sequence[Part], pieces: list[bytes]) -> None:
 
 def _written(turn: Turn) -> Iterator[tuple[bytes, ...]]:
     """Gives the parts of a turn as they are written, each as buffers that follow each other."""
-    if turn.role == "tool":
-        yield _result(turn)
-        yield from (_image(part) for part in turn.parts if isinstance(part, ImagePart))
-        return
     for part in turn.parts:
         match part:
             case TextPart(text=text, cache_control=None):
@@ -117,6 +118,8 @@ def _written(turn: Turn) -> Iterator[tuple[bytes, ...]]:
                 yield _image(part)
             case OtherPart():
                 pass  # refused before (`abilities.lost`)
+            case _:
+                assert_never(part)
     yield from map(_call, turn.calls)
 
 
