@@ -7,7 +7,7 @@ JOBS ?= 2
 STAMPS := .make
 CLIENTS := tests/clients/heavy
 
-.PHONY: help run demo test test-clients bench bench-core fuzz check format lint types cover requirements env-example compatibility clean
+.PHONY: help run demo test test-clients bench bench-core fuzz check format lint types cover requirements env-example compatibility doctor models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -33,6 +33,12 @@ run: $(STAMPS)/run ## start the router (demo mode where no token is configured)
 
 demo: $(STAMPS)/run ## start the router in front of the embedded simulator
 	@$(BIN)/python -m cody_oai_router demo
+
+doctor: $(STAMPS)/run ## tell whether machine, network, token and instance will work
+	$(BIN)/python -m cody_oai_router doctor
+
+models: $(STAMPS)/run ## list the models of the instance
+	$(BIN)/python -m cody_oai_router models
 
 test: $(STAMPS)/dev ## run the tests
 	@$(BIN)/python -m pytest -n $(JOBS)

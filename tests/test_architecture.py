@@ -75,7 +75,9 @@ def test_an_adaptation_knows_values_only(module: Path) -> None:
 
 @pytest.mark.parametrize("module", within("upstreams"), ids=names)
 def test_an_upstream_knows_abilities_and_dialects(module: Path) -> None:
-    assert [name for name in ours(module) if not name.startswith(("abilities", "conversation", "dialects", "__version__"))] == []
+    assert [
+        name for name in ours(module) if not name.startswith(("abilities", "conversation", "dialects", "__version__"))
+    ] == []
 
 
 @pytest.mark.parametrize("module", within("http1"), ids=names)

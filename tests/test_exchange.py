@@ -638,7 +638,7 @@ def test_tools_that_are_not_carried_are_emulated(known: dict[str, Any]) -> None:
     assert "<tool_call_0af>" in json.dumps(sent["messages"][0])
     assert "tools:emulated" in found.adapted
     assert ([tool.name for tool in found.called], found.nonce) == (["f"], "0af")
-    finder = found.finder()
+    finder = found.chain()
     assert finder is not None
     written: list[Event] = [Text('<tool_call_0af>{"name": "f", "arguments": {}}</tool_call_0af>'), Stop("stop")]
     called: list[Event] = [CallStart(0, "call_0af_0", "f"), CallArguments(0, "{}"), Stop("tool_calls")]
@@ -649,9 +649,9 @@ def test_tools_that_are_not_carried_are_emulated(known: dict[str, Any]) -> None:
 def test_tools_that_are_carried_need_no_finder(known: dict[str, Any]) -> None:
     found = made(request(f'"stream":true,{TOOLS}', model=SKILLED.ref if "models" in known else GPT.ref), **known)
     assert json.loads(b"".join(found.body))["tools"] == [json.loads(TOOL)]
-    assert (found.called, found.finder()) == ((), None)
+    assert (found.called, found.chain()) == ((), None)
     assert "tools:emulated" not in found.adapted
 
 
 def test_without_tools_nothing_is_looked_for() -> None:
-    assert made(request(), road=cody(0)).finder() is None
+    assert made(request(), road=cody(0)).chain() is None

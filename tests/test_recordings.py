@@ -69,7 +69,7 @@ def replayed(pieces: list[bytes]) -> tuple[str, str]:
     for events in [*(reader.feed(piece) for piece in pieces), reader.end(delimited=True)]:
         written += writer.write(events)
         collector.feed(events)
-    written += writer.finish()
+    written += writer.finish(writer.usage, writer.notes)
     assert reader.failed is None
     chunks = [json.loads(line[6:]) for line in written.decode().split("\n\n") if line.startswith("data: {")]
     streamed = "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks)

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from cody_oai_router.events import Adapted, CallArguments, CallStart, Event, Failed, Stop, Text, Usage
 from cody_oai_router.faults import EMPTY_ANSWER, Fault
-from cody_oai_router.relay import Adaptation, Source, Upstream
+from cody_oai_router.relay import Adaptation, Chain, Source, Upstream
 from cody_oai_router.upstreams import completions_stream, llm_api
 from strategies import cut, fed, places, wild_bytes
 
@@ -42,7 +42,8 @@ def source(
     upstream: Upstream = llm_api,
     adaptation: Adaptation | None = None,
 ) -> Source:
-    return Source(upstream.Reader(), upstream.read_reply, adaptation, event_limit=event_limit, reply_limit=reply_limit)
+    chain = Chain([adaptation]) if adaptation is not None else None
+    return Source(upstream.Reader(), upstream.read_reply, chain, event_limit=event_limit, reply_limit=reply_limit)
 
 
 def answer(data: bytes, *, delimited: bool) -> list[Event]:
@@ -275,3 +276,60 @@ def test_any_bytes_of_codys_stream_end_in_one_way_however_they_are_cut(body: byt
         assert isinstance(ends[0], Failed) == (made.failed is not None)
         uncut = source(600_000, 600_000, upstream=completions_stream, adaptation=Holding())
         assert uncut.feed(data) + uncut.end(delimited=True) == events
+
+
+class Cutting:
+    """Ends an answer at a word of its text."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+        self.cut = False
+
+    def adapt(self, events: Iterable[Event]) -> list[Event]:
+        out: list[Event] = []
+        for event in events:
+            if self.cut:
+                break
+            out.append(event)
+            if isinstance(event, Text) and self._word in event.text:
+                self.cut = True
+                out.append(Stop("stop"))
+        return out
+
+
+class Closing:
+    """Has something to say at the end of an answer."""
+
+    def finish(self) -> list[Event]:
+        return [Adapted("text:closed")]
+
+
+def chained(*links: Adaptation, cutter: Cutting | None = None) -> Source:
+    chain = Chain([*links, *([cutter] if cutter else [])], [cutter] if cutter else [], Closing())
+    return Source(llm_api.Reader(), llm_api.read_reply, chain, event_limit=1000, reply_limit=1000)
+
+
+def test_an_adaptation_may_end_an_answer_and_one_may_add_to_its_end() -> None:
+    cutter = Cutting("a")
+    made = chained(cutter=cutter)
+    assert not made.cut
+    assert made.feed(SAY) == [*A, Stop("stop"), Adapted("text:closed")]
+    assert made.cut
+
+
+def test_what_an_adaptation_adds_to_the_end_comes_once_and_only_to_a_complete_answer() -> None:
+    whole = chained()
+    assert whole.feed(SAY) == A
+    assert whole.end(delimited=True) == [Stop("stop"), Adapted("text:closed")]
+    broken = chained()
+    broken.feed(SAY)
+    assert [type(event) for event in broken.end(delimited=False)] == [Failed]
+    late = chained()
+    late.feed(SAY + STOP)
+    assert late.fail(Fault(kind="bad_gateway", message="lost")) == [Adapted("text:closed")]
+
+
+def test_the_chain_goes_from_upstream_to_the_client() -> None:
+    holding = Holding()
+    assert chained(holding, cutter=Cutting("a")).feed(SAY) == []
+    assert holding.given == [A]

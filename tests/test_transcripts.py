@@ -72,7 +72,7 @@ def answered(case: Path) -> bytes:
 def source(case: Path) -> Source:
     made = exchange(case).plan
     upstream = UPSTREAMS[made.road.endpoint]
-    return Source(upstream.Reader(), upstream.read_reply, made.finder(), event_limit=10_000, reply_limit=10_000)
+    return Source(upstream.Reader(), upstream.read_reply, made.chain(), event_limit=10_000, reply_limit=10_000)
 
 
 def events(case: Path, pieces: list[bytes]) -> list[Event]:
@@ -87,7 +87,7 @@ def streamed(case: Path, pieces: list[bytes]) -> bytes:
     answer = source(case)
     written = b"".join(writer.write(answer.feed(piece)) for piece in pieces)
     written += writer.write(answer.end(delimited=True))
-    return written if answer.failed else written + writer.finish()
+    return written if answer.failed else written + writer.finish(writer.usage, writer.notes)
 
 
 def whole(case: Path, pieces: list[bytes]) -> bytes:
@@ -97,7 +97,7 @@ def whole(case: Path, pieces: list[bytes]) -> bytes:
     reply = collector.reply()
     if isinstance(reply, Fault):
         return openai_chat.write_fault(reply)
-    return openai_chat.write_reply(reply, asked.stamp, asked.prompt)
+    return openai_chat.write_replies([reply], reply.usage, asked.stamp, asked.prompt)
 
 
 def by_name(case: Path) -> str:

@@ -5,7 +5,7 @@ JSON, so a megabyte of conversation goes from one to the other without being dec
 was.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, assert_never
 
 import msgspec
@@ -82,7 +82,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for.
 
     `model` is the name as the client wrote it, empty where it gave none. `adapted` lists what reading the request
-    already changed. `reasoning` tells that the client asked for a model that thinks first.
+    already changed. `reasoning` tells that the client asked for a model that thinks first. `choices` is how many answers it wants.
     """
 
     model: str
@@ -96,6 +96,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[Tool, ...] = ()
     reasoning: bool = False
     legacy_functions: bool = False
+    choices: int = 1
     adapted: tuple[str, ...] = ()
 
 
@@ -183,6 +184,25 @@ class Collector:
             usage=self.usage,
             adapted=tuple(self._adapted),
         )
+
+
+def usage_together(usages: Sequence[Usage]) -> Usage | None:
+    """Gives what several choices cost: the prompt counted once, as OpenAI does, and all that was billed beside it."""
+    if len(usages) <= 1:
+        return usages[0] if usages else None
+    first = usages[0]
+    completion = sum(usage.completion_tokens for usage in usages)
+    reasoning = [usage.reasoning_tokens for usage in usages if usage.reasoning_tokens is not None]
+    credits_ = [usage.credits for usage in usages if usage.credits is not None]
+    return msgspec.structs.replace(
+        first,
+        completion_tokens=completion,
+        total_tokens=first.prompt_tokens + completion,
+        reasoning_tokens=sum(reasoning) if reasoning else None,
+        credits=sum(credits_) if credits_ else None,
+        billed_tokens=sum(usage.total_tokens or usage.prompt_tokens + usage.completion_tokens for usage in usages),
+        estimated=any(usage.estimated for usage in usages),
+    )
 
 
 def collect(events: Iterable[Event]) -> Reply | Fault:

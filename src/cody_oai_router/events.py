@@ -47,7 +47,11 @@ class Stop(msgspec.Struct, frozen=True, gc=False):
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
-    """Tokens, as upstream counted them. `credits` is Sourcegraph's own unit (6.5 and later), rounded up by the server."""
+    """Tokens, as upstream counted them, or `estimated` where it did not.
+
+    `credits` is Sourcegraph's own unit (6.5 and later), rounded up by the server. `billed_tokens` is what several choices cost together,
+    their prompt counted once for each.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -56,6 +60,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     cache_creation_tokens: int | None = None
     reasoning_tokens: int | None = None
     credits: int | None = None
+    billed_tokens: int | None = None
+    estimated: bool = False
 
 
 class Adapted(msgspec.Struct, frozen=True, gc=False):

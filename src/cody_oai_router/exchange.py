@@ -5,7 +5,7 @@ again when upstream refuses.
 """
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -17,9 +17,10 @@ from cody_oai_router.adapt.system import lead_with_system
 from cody_oai_router.adapt.tool_prompt import describe
 from cody_oai_router.adapt.tool_text import CallFinder
 from cody_oai_router.catalogue import Catalogue, Model, Resolved
-from cody_oai_router.conversation import Prompt, Role, TextPart, Tool, Turn
+from cody_oai_router.conversation import Prompt, Reply, Role, TextPart, Tool, Turn
 from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, UPSTREAM_GATE, Fault
 from cody_oai_router.lessons import Lesson, learn
+from cody_oai_router.relay import Chain
 from cody_oai_router.upstreams import completions_stream
 from cody_oai_router.upstreams import llm_api as llm
 
@@ -66,6 +67,14 @@ class Road(msgspec.Struct, frozen=True):
     abilities: Abilities
 
 
+class Check(Protocol):
+    """What has to be seen of an answer before any of it may go out."""
+
+    def judge(self, reply: Reply, prompt: Prompt, *, last: bool) -> Reply | Prompt | Fault:
+        """Gives the reply where it is right; else what to ask once more, or, for the `last` answer, the fault."""
+        ...
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One request to upstream.
 
@@ -86,9 +95,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str = ""
     rich: bool = False
 
-    def finder(self) -> CallFinder | None:
-        """Gives what finds the calls in the text of the answer, where the tools are emulated."""
-        return CallFinder(self.called, self.nonce) if self.called else None
+    check: "Check | None" = None
+
+    def chain(self) -> Chain | None:
+        """Gives what changes the events of the answer; nothing where they pass as they are."""
+        return Chain([CallFinder(self.called, self.nonce)]) if self.called else None
 
 
 class Again(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ before 6.0, an error inside HTTP 200), told apart by the first byte. It also jud
 answer.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from cody_oai_router.conversation import Reply, play
@@ -36,13 +36,14 @@ class Writer(Protocol):
     """What a dialect gives to write a stream with."""
 
     usage: Usage | None
+    notes: list[str]
 
     def write(self, events: Iterable[Event]) -> bytes:
         """Writes a batch of events."""
         ...
 
-    def finish(self) -> bytes:
-        """Writes the end of a complete answer."""
+    def finish(self, usage: Usage | None, notes: Sequence[str]) -> bytes:
+        """Writes the end of a complete answer: what it cost, and what was changed about it."""
         ...
 
 
@@ -68,11 +69,54 @@ class Adaptation(Protocol):
         ...
 
 
+class Cutter(Protocol):
+    """An adaptation that may end an answer before upstream does."""
+
+    @property
+    def cut(self) -> bool:
+        """Whether the answer is complete by now, whatever upstream may still send."""
+        ...
+
+
+class Tail(Protocol):
+    """An adaptation that may have something to add to an answer that has ended well."""
+
+    def finish(self) -> list[Event]:
+        """Gives what is still missing."""
+        ...
+
+
+class Chain:
+    """Several adaptations one after the other, the first nearest to upstream; some may end the answer, one may add to its end."""
+
+    __slots__ = ("_cutters", "_links", "_tail")
+
+    def __init__(self, links: Sequence[Adaptation], cutters: Sequence[Cutter] = (), tail: Tail | None = None) -> None:
+        self._links = links
+        self._cutters = cutters
+        self._tail = tail
+
+    @property
+    def cut(self) -> bool:
+        """Whether one of them has ended the answer."""
+        return any(cutter.cut for cutter in self._cutters)
+
+    def adapt(self, events: list[Event]) -> list[Event]:
+        """Takes the next events through all of them."""
+        for link in self._links:
+            events = link.adapt(events)
+        return events
+
+    def finish(self) -> list[Event]:
+        """Gives what is still missing at the end."""
+        return self._tail.finish() if self._tail is not None else []
+
+
 class Source:
     """Turns the bytes of one upstream answer into events, up to and including the first `Failed`."""
 
     __slots__ = (
-        "_adaptation",
+        "_chain",
         "_event_limit",
         "_read_reply",
         "_reader",
@@ -87,14 +131,14 @@ class Source:
         self,
         reader: Reader,
         read_reply: Callable[[bytes], Reply | Fault],
-        adaptation: Adaptation | None = None,
+        chain: Chain | None = None,
         *,
         event_limit: int,
         reply_limit: int,
     ) -> None:
         self._reader = reader
         self._read_reply = read_reply
-        self._adaptation = adaptation
+        self._chain = chain
         self._event_limit = event_limit
         self._reply_limit = reply_limit
         self._splitter: Splitter | None = None  # none until the first byte has told a stream from a whole body
@@ -102,25 +146,39 @@ class Source:
         self._size = 0
         self.failed: Fault | None = None
 
+    @property
+    def cut(self) -> bool:
+        """Whether the answer is complete by now, whatever upstream may still send."""
+        return self._chain is not None and self._chain.cut
+
     def feed(self, data: bytes) -> list[Event]:
         """Takes the next bytes of the body."""
         if self.failed is not None:
             return []
         events = self._first(data) if self._splitter is None else self._frames(self._splitter.feed(data))
-        return self._adapted(events)
+        if self._chain is None or not events:
+            return events
+        adapted = self._checked(self._chain.adapt(events))
+        return [*adapted, *self._chain.finish()] if self._chain.cut and self.failed is None else adapted
 
     def end(self, *, delimited: bool) -> list[Event]:
         """Takes the end of the body; `delimited` tells that HTTP itself marked it as the end."""
-        return [] if self.failed is not None else self._adapted(self._ended(delimited=delimited))
+        if self.failed is not None:
+            return []
+        return self._last(self._ended(delimited=delimited))
 
     def fail(self, fault: Fault) -> list[Event]:
         """Takes the failure of the connection; after a finish word it takes nothing from the answer."""
-        return [] if self._is_settled() else self._adapted(self._fail(self._last_words() or fault))
+        if self.failed is not None:
+            return []
+        return self._last([] if self._reader.ended else self._fail(self._last_words() or fault))
 
-    def _adapted(self, events: list[Event]) -> list[Event]:
-        if self._adaptation is None or not events:
+    def _last(self, events: list[Event]) -> list[Event]:
+        """Takes the last events through the chain, with what that adds to an answer that has ended well."""
+        if self._chain is None:
             return events
-        return self._checked(self._adaptation.adapt(events))
+        adapted = self._checked(self._chain.adapt(events)) if events else events
+        return adapted if self.failed is not None else [*adapted, *self._chain.finish()]
 
     def _ended(self, *, delimited: bool) -> list[Event]:
         if self._splitter is None:

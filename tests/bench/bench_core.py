@@ -139,7 +139,7 @@ def _write_reply(times: int) -> None:
     reply = llm_chat.read_reply(reply_body())
     assert not isinstance(reply, Fault)
     for _ in range(times):
-        openai_chat.write_reply(reply, _STAMP, prompt)
+        openai_chat.write_replies([reply], reply.usage, _STAMP, prompt)
 
 
 def _stream(batch: int) -> Step:

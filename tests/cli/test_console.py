@@ -35,6 +35,26 @@ def test_lines_are_escaped_for_the_console(monkeypatch: pytest.MonkeyPatch) -> N
     assert shown.getvalue() == b"caf\xe9 \\u4e16\na\\x1b[2J\\nb\n"
 
 
+def test_what_is_said_goes_to_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="ascii", newline=""))
+    console.say(["caf\u00e9"])
+    assert shown.getvalue() == b"caf\\xe9\n"
+    assert not console.can_show("\u2713")
+    assert console.can_show("ok")
+    assert not console.is_terminal()
+    monkeypatch.setattr(sys, "stdout", None)
+    console.say(["lost"])
+    assert not console.can_show("\u2713")
+    assert not console.is_terminal()
+
+
+@pytest.mark.parametrize(("terminal", "width"), [("80", 80), ("20", 60), ("300", 110)])
+def test_lines_are_as_wide_as_is_good_to_read(monkeypatch: pytest.MonkeyPatch, terminal: str, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", terminal)
+    assert console.columns() == width
+
+
 @pytest.mark.parametrize("stream", [None, Broken()])
 def test_without_a_console_nobody_is_told(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | None) -> None:
     monkeypatch.setattr(sys, "stderr", stream)

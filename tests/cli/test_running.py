@@ -187,7 +187,7 @@ class Plain(asyncio.SelectorEventLoop):
 
 @POSIX
 def test_signals_where_the_loop_knows_none(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(running, "_loop_factory", lambda: Plain)
+    monkeypatch.setattr(running, "loop_factory", lambda: Plain)
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     router = Standing(lambda: signal.raise_signal(signal.SIGTERM))
     try:
@@ -201,7 +201,7 @@ def test_signals_where_the_loop_knows_none(monkeypatch: pytest.MonkeyPatch, capf
 
 def test_without_uvloop_asyncios_own_loop_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    assert running._loop_factory() is None
+    assert running.loop_factory() is None
 
 
 def test_a_real_address_in_use(capfd: pytest.CaptureFixture[str]) -> None:

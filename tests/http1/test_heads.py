@@ -132,6 +132,20 @@ def test_how_the_body_is_framed(fields: bytes, length: int, chunked: bool, expec
     assert (taken.length, taken.chunked, taken.expect) == (length, chunked, expect)
 
 
+def test_every_line_of_a_name_that_comes_again_is_kept_in_its_place() -> None:
+    fields = b"Cookie: a\r\nHost: h\r\nX-Own: 1 \r\ncookie: b\r\nCookie: a\r\nX-Empty:\r\n"
+    request = read_request_head(b"GET / HTTP/1.1\r\n" + fields + b"\r\n", 100)
+    assert isinstance(request, Request)
+    assert request.headers == [
+        (b"cookie", b"a"),
+        (b"host", b"h"),
+        (b"x-own", b"1"),
+        (b"cookie", b"b"),
+        (b"cookie", b"a"),
+        (b"x-empty", b""),
+    ]
+
+
 def test_an_expectation_of_http_1_0_is_ignored() -> None:
     taken = request(b"POST / HTTP/1.0", HOST + b"Expect: 100-continue\r\n")
     assert isinstance(taken, Request)

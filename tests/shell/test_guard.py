@@ -494,7 +494,11 @@ PAGE = "Origin: https://app.example"
             of_page("GET", "/health%2f..%2fv1/models"),
             lambda answer: answer.status == 401,
         ),
-        ({}, of_page("GET", "/health"), lambda answer: set(json.loads(answer.body)) == {"status", "version", "demo", "sourcegraph"}),
+        (
+            {},
+            of_page("GET", "/health"),
+            lambda answer: set(json.loads(answer.body)) == {"status", "version", "demo", "sourcegraph"},
+        ),
     ],
 )
 def test_answers_that_a_page_or_a_probe_gets(

@@ -179,6 +179,15 @@ def test_a_secret_is_struck_out_in_every_form(form: str, style: Literal["text", 
     assert not [part for part in (CANARY, form, quote(CANARY, safe=""), form[3:-3]) if part in text]
 
 
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_secret_is_struck_out_each_time_it_comes(style: Literal["text", "json"]) -> None:
+    entry = Entry(method="GET", path="/canary", status=404, duration=0.0, model="canary " + "x" * 300)
+    lines = logged(entry, "canary", entry, form=style, secrets=("canary",)).splitlines()
+    assert "canary" not in "".join(lines)
+    assert lines[0] == lines[2]
+    assert "/***" in lines[0]
+
+
 def test_what_is_cut_is_struck_out_first() -> None:
     secret = "s" * 40
     entry = Entry(method="GET", path="/" + "p" * 180 + secret, status=404, duration=0.0)

@@ -1,33 +1,18 @@
-"""The command line: `cody-oai-router [serve]`, `cody-oai-router demo` and `cody-oai-router generate-key`.
+"""The command line: `cody-oai-router [serve]`, and the commands `demo`, `doctor`, `models` and `generate-key`.
 
 Strategy: flags are variables by another name (never secrets: a command line is seen by every user of a machine), so a
 command only hands them on as the first source of settings. Exit codes: 0 stopped on request, 1 could not start, 2
 wrongly configured.
 """
 
-import argparse
-import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Final, NoReturn
+from typing import Final
 
-from cody_oai_router import __version__
 from cody_oai_router.cli.console import hold_window
-from cody_oai_router.cli.keys import generate_key
 from cody_oai_router.cli.serve import serve
-from cody_oai_router.variables import VARIABLES
 
-_PROGRAM: Final = "cody-oai-router"
 _WITHOUT_COMMAND: Final = {"-h", "--help", "--version"}
-_TOKEN: Final = re.compile(r"(sgp_|sg[sd]_|slk_)\S+")
-# No use in a demo, which brings its own, in one process.
-_NOT_FOR_DEMO: Final = {"SOURCEGRAPH_BASE_URL", "WORKERS"}
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        hint = " (a secret is never a flag: set SOURCEGRAPH_API_TOKEN)" if "--token" in message else ""
-        super().error(_TOKEN.sub(r"\1***", message) + hint)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,17 +20,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or (given[0].startswith("-") and given[0] not in _WITHOUT_COMMAND):
         given.insert(0, "serve")
-    parsed = _parser().parse_args(given)
-    if parsed.command == "generate-key":
-        return generate_key()
-    flags = _flags(vars(parsed))
     try:
-        code = _demo(flags) if parsed.command == "demo" else serve(flags, or_demo=parsed.or_demo)
+        # Without flags there is nothing to parse. Measured: argparse, its table of flags and dotenv are a tenth of a start.
+        code = serve({}) if given == ["serve"] else _run(given)
     except KeyboardInterrupt:
         return 0
     if code:
         hold_window()
     return code
+
+
+def _run(given: Sequence[str]) -> int:
+    from cody_oai_router.cli.arguments import flags_of, read_arguments  # noqa: PLC0415 - not needed where no flag is given
+
+    parsed = read_arguments(given)
+    match parsed.command:
+        case "generate-key":
+            return _generate_key()
+        case "demo":
+            return _demo(flags_of(parsed))
+        case "doctor":
+            return _doctor(flags_of(parsed), as_json=parsed.json)
+        case "models":
+            return _models(flags_of(parsed), as_json=parsed.json)
+        case _:
+            return serve(flags_of(parsed), or_demo=parsed.or_demo)
+
+
+def _generate_key() -> int:
+    from cody_oai_router.cli.keys import generate_key  # noqa: PLC0415 - the router itself needs no randomness of this kind
+
+    return generate_key()
 
 
 def _demo(flags: Mapping[str, str]) -> int:
@@ -55,31 +60,13 @@ def _demo(flags: Mapping[str, str]) -> int:
     return demo(flags)
 
 
-def _parser() -> _Parser:
-    # Imported here, so that it can also be run as a module of its own.
-    from cody_oai_router.cli.reference import variables_help  # noqa: PLC0415
+def _doctor(flags: Mapping[str, str], *, as_json: bool) -> int:
+    from cody_oai_router.cli.doctor import doctor  # noqa: PLC0415 - the router itself needs none of it
 
-    parser = _Parser(
-        prog=_PROGRAM,
-        description="OpenAI's API on your own machine, answered by your company's Sourcegraph.",
-        epilog=variables_help(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    serving = commands.add_parser("serve", help="start the router (the default)", allow_abbrev=False)
-    serving.add_argument("--or-demo", action="store_true", help="start the demo where no access token is configured")
-    showing = commands.add_parser("demo", help="start the router with a simulated Sourcegraph", allow_abbrev=False)
-    commands.add_parser("generate-key", help="print a new key for ROUTER_API_KEY", allow_abbrev=False)
-    for variable in VARIABLES:
-        if variable.flag:
-            text = f"{variable.name}: {variable.help}".replace("%", "%%")
-            serving.add_argument(variable.flag, dest=variable.name, metavar="VALUE", help=text)
-            if variable.name not in _NOT_FOR_DEMO:
-                showing.add_argument(variable.flag, dest=variable.name, metavar="VALUE", help=text)
-    return parser
+    return doctor(flags, as_json=as_json)
 
 
-def _flags(parsed: Mapping[str, object]) -> dict[str, str]:
-    return {row.name: value for row in VARIABLES if isinstance(value := parsed.get(row.name), str)}
+def _models(flags: Mapping[str, str], *, as_json: bool) -> int:
+    from cody_oai_router.cli.models import models  # noqa: PLC0415 - the router itself needs none of it
+
+    return models(flags, as_json=as_json)

@@ -4,19 +4,57 @@ import ctypes
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final, TextIO
 
 from cody_oai_router.shell.log import printable
+
+_NARROWEST: Final = 60
+_WIDEST: Final = 110
 
 
 def complain(lines: Iterable[str]) -> None:
     """Print lines on standard error, in what its encoding can carry; without a standard error nobody is told."""
-    if sys.stderr is None:
+    _print(lines, sys.stderr)
+
+
+def say(lines: Iterable[str]) -> None:
+    """Print lines on standard output, in the same way."""
+    _print(lines, sys.stdout)
+
+
+def can_show(text: str) -> bool:
+    """Whether the encoding of standard output has every character of `text`."""
+    try:
+        text.encode(_encoding(sys.stdout))
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_terminal() -> bool:
+    """Whether somebody reads standard output, rather than a file or another program."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def columns() -> int:
+    """How wide a line on the terminal may be: longer ones than 110 columns nobody likes to read."""
+    import shutil  # noqa: PLC0415 - with what it brings, it would slow every start of the router
+
+    return max(_NARROWEST, min(shutil.get_terminal_size().columns, _WIDEST))
+
+
+def _encoding(stream: TextIO | None) -> str:
+    return getattr(stream, "encoding", None) or "ascii"
+
+
+def _print(lines: Iterable[str], stream: TextIO | None) -> None:
+    if stream is None:
         return
-    encoding = sys.stderr.encoding or "ascii"
+    encoding = _encoding(stream)
     for line in lines:
         text = printable(line).encode(encoding, "backslashreplace").decode(encoding)
         try:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is what the module is for
+            print(text, file=stream, flush=True)
         except (OSError, ValueError):
             return
 

@@ -107,7 +107,7 @@ def run_router(
     log = open_log(settings)
     keeper = keeper or User(settings, warnings, demo=simulated is not None)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_run(router or the_router(), settings, log, keeper, simulated))
     except asyncio.CancelledError:
         return 0  # asked twice to stop
@@ -174,7 +174,8 @@ def _stop(stop: asyncio.Event, announce: Callable[[], None], task: asyncio.Task[
     stop.set()
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the fastest event loop that there is here, or nothing for Python's own."""
     try:
         import uvloop  # noqa: PLC0415 - not there on Windows
     except ImportError:

@@ -26,7 +26,7 @@ def serve(flags: Mapping[str, str], *, or_demo: bool = False, router: Router | N
         return demo_from(sources, router=router)
     complain(settings.lines)
     if settings.token_missing:
-        complain([*settings.hints, *_how_to_get_a_token(user_file(machine))])
+        complain([*settings.hints, *how_to_get_a_token(user_file(machine))])
     return 2
 
 
@@ -41,7 +41,8 @@ def configured(sources: Sources) -> Settings | Refusal:
     return Refusal((*sources.lines, *settings.lines))
 
 
-def _how_to_get_a_token(file: Path | None) -> list[str]:
+def how_to_get_a_token(file: Path | None) -> list[str]:
+    """What to say to a user without a token; `file` is where settings may be kept."""
     place = f"in the environment or in {file}" if file else "in the environment"
     return [
         "No Sourcegraph access token is configured.",

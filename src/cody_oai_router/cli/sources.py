@@ -11,14 +11,16 @@ import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from dotenv.parser import Binding, parse_stream
 
 from cody_oai_router.notation import Wrong
 from cody_oai_router.reading import File, Place, Source
 from cody_oai_router.variables import BY_NAME
+
+if TYPE_CHECKING:
+    from dotenv.parser import Binding
 
 _FOLDER: Final = "cody-oai-router"
 # A bundle of every authority there is has half a megabyte; a `.env` a few lines.
@@ -163,6 +165,9 @@ def _decode(data: bytes) -> str | Wrong:
 
 
 def _parse(text: str) -> dict[str, str] | Wrong:
+    # Imported here: the package brings tempfile, shutil and more, and a start without a file needs none of it.
+    from dotenv.parser import parse_stream  # noqa: PLC0415
+
     values: dict[str, str] = {}
     for binding in parse_stream(io.StringIO(text)):
         if binding.error or (binding.value is None and _ours(binding.key)):
@@ -176,7 +181,7 @@ def _ours(name: str | None) -> bool:
     return name is not None and (name in BY_NAME or _HEADER.fullmatch(name) is not None)
 
 
-def _line(binding: Binding) -> int:
+def _line(binding: "Binding") -> int:
     """The number of a binding's line: the parser counts from the blank lines before it."""
     text = binding.original.string
     blank = text[: len(text) - len(text.lstrip())]

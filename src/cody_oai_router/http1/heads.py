@@ -12,6 +12,18 @@ import httptools
 from cody_oai_router.http1.messages import Request
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# What nearly every request begins with; whatever this does not match is judged step by step, for the reason in words.
+_PLAIN_LINE: Final = re.compile(rb"(GET|POST) (/[\w/.~%?=&:@+,;-]*) HTTP/1\.1\r\n")
+# One object for each name that nearly every head has, instead of a new one for each stream that is open.
+_NAMES: Final = {
+    spelled: name
+    for name in (
+        b"accept", b"accept-encoding", b"accept-language", b"authorization", b"cache-control", b"connection",
+        b"content-encoding", b"content-length", b"content-type", b"date", b"host", b"server", b"transfer-encoding",
+        b"user-agent", b"vary",
+    )
+    for spelled in (name, name.title())
+}  # fmt: skip
 _REQUEST_FIELDS: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"})
 _RESPONSE_FIELDS: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 
@@ -40,21 +52,19 @@ class _Fields(list[tuple[bytes, bytes]]):
     """The header lines, in order, as the parser calls them out (measured: cheaper than splitting them here)."""
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.append((name.lower(), value.rstrip(b" \t")))
+        self.append((_NAMES.get(name) or name.lower(), value.rstrip(b" \t")))
 
 
 def read_request_head(head: bytes, max_headers: int) -> Request | Refusal:
     """Read the head of a request; a Refusal says what is wrong with it."""
-    line = head[: head.index(b"\r\n")].split(b" ")
-    if len(line) != 3:  # noqa: PLR2004 - RFC 9112 §3
-        return Refusal(400, "the request line is not 'METHOD target HTTP/1.1'")
-    method, target, version = line
-    refusal = _judge_request_line(method, target, version)
-    if refusal is not None:
-        return refusal
+    plain = _PLAIN_LINE.match(head)
+    line = (plain[1], plain[2], b"HTTP/1.1") if plain is not None else _read_request_line(head)
+    if isinstance(line, Refusal):
+        return line
     fields = _read_fields(httptools.HttpRequestParser, head, max_headers)
     if isinstance(fields, Refusal):
         return fields
+    method, target, version = line
     request = Request(method.decode("ascii"), target.decode("ascii"), version[5:].decode("ascii"), fields)
     return _frame_request(request) or request
 
@@ -76,6 +86,14 @@ def read_response_head(head: bytes, max_headers: int) -> ResponseHead | Refusal:
 def may_begin_request(data: bytes) -> bool:
     """Whether an unfinished head can still become one: TLS, garbage and bare line feeds are seen at once."""
     return data[:1].isupper() and data.count(b"\n") == data.count(b"\r\n")
+
+
+def _read_request_line(head: bytes) -> tuple[bytes, bytes, bytes] | Refusal:
+    line = head[: head.index(b"\r\n")].split(b" ")
+    if len(line) != 3:  # noqa: PLR2004 - RFC 9112 §3
+        return Refusal(400, "the request line is not 'METHOD target HTTP/1.1'")
+    method, target, version = line
+    return _judge_request_line(method, target, version) or (method, target, version)
 
 
 def _judge_request_line(method: bytes, target: bytes, version: bytes) -> Refusal | None:

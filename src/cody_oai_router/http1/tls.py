@@ -26,6 +26,11 @@ def explain_tls(error: ssl.SSLError, host: str) -> str:
     return f"the TLS handshake with {host} failed ({reason or 'no reason given'})"
 
 
+def lacks_authority(error: ssl.SSLError) -> bool:
+    """Whether a certificate was refused for who signed it, and not for its name or its dates."""
+    return getattr(error, "verify_code", 0) in _SELF_SIGNED | _UNKNOWN_ISSUER
+
+
 def _explain_verification(error: ssl.SSLCertVerificationError, host: str) -> str:
     code = getattr(error, "verify_code", 0)
     words = getattr(error, "verify_message", None) or " ".join(map(str, error.args))

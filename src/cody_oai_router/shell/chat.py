@@ -1,46 +1,27 @@
-"""One chat request, from the body read to the answer ended: plan, ask, carry across, ask again where that is honest.
+"""One chat request, from the body read to the answer ended: its choices asked for, its head and its end told truly.
 
-The coroutine here thinks; the bytes of a streamed answer go from socket to socket through `Reception` and `Stream` without it.
+What happens to each choice on its way is in `asking.py`.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
-
-import msgspec
+from collections.abc import Iterator, Sequence
 
 from cody_oai_router import exchange as exchanges
-from cody_oai_router.abilities import Endpoint
-from cody_oai_router.catalogue import Resolved
-from cody_oai_router.conversation import Collector, Prompt, Reply, Stamp
+from cody_oai_router.conversation import Prompt, Reply, Stamp, usage_together
 from cody_oai_router.dialects import openai_chat
-from cody_oai_router.events import Adapted, Usage
-from cody_oai_router.exchange import Again, Plan
+from cody_oai_router.events import Usage
+from cody_oai_router.exchange import Plan
 from cody_oai_router.faults import Fault
-from cody_oai_router.http1 import ClientError, Clocks, Incoming, Outgoing, Request, Response, ServerExchange
-from cody_oai_router.relay import Source, Upstream
-from cody_oai_router.shell.failures import fault_of
-from cody_oai_router.shell.pages import decoded
-from cody_oai_router.shell.reception import Outlet, Reception
+from cody_oai_router.http1 import Incoming, Request, Response, ServerExchange
+from cody_oai_router.shell.asking import NONCE_LETTERS, Asking
 from cody_oai_router.shell.streaming import Stream
 from cody_oai_router.shell.workshop import Workshop
-from cody_oai_router.sourcegraph.refusals import read_fault
-from cody_oai_router.upstreams import completions_stream, llm_api
-from cody_oai_router.upstreams.requests import request_headers
 
 Headers = list[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
 EVENT_STREAM = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
-
-_UPSTREAMS: Mapping[Endpoint, Upstream] = {"llm": llm_api, "cody": completions_stream}
-
-# An error body is a sentence; a page of HTML is read far enough to find its title.
-MAX_ERROR_BYTES = 256 * 1024
-
-
-# Of the marker by which emulated tool calls are found in a text: what nobody can have written into a file before.
-NONCE_LETTERS = 12
 
 
 class Record:
@@ -70,12 +51,10 @@ class Chat:
         self._own_headers = headers
         self._plan: Plan | None = None
         self._stream: Stream | None = None
-        self._before: set[str] = set()
         self._told: frozenset[str] | None = None  # the notes in a head that is out
         self._task: asyncio.Task[None] | None = None
         self._broken_off = False
-        self._nonce = shop.clock.identifier()[:NONCE_LETTERS]
-        self._patience = shop.settings.timeouts.concurrency_wait
+        self._incoming: set[Incoming] = set()
         self.record = record
 
     async def answer(self) -> None:
@@ -104,7 +83,7 @@ class Chat:
         model = prompt.model or self._shop.settings.default_model or ""
         stamp = Stamp(self._shop.clock.identifier(), model, int(self._shop.clock.wall()))
         with self._streaming(prompt, stamp):
-            outcome = await self._ask_until_settled(prompt)
+            outcome = await self._settle(prompt, stamp)
             self._conclude(outcome, prompt, stamp)
 
     @contextlib.contextmanager
@@ -114,7 +93,7 @@ class Chat:
             return
         self._stream = Stream(
             self._exchange,
-            openai_chat.Writer(stamp, prompt),
+            [openai_chat.Writer(stamp, prompt, index) for index in range(prompt.choices)],
             self._stream_headers,
             hold=self._shop.settings.timeouts.head_hold - self._shop.pulse.interval,
             heartbeat=self._shop.settings.timeouts.heartbeat - self._shop.pulse.interval,
@@ -126,138 +105,96 @@ class Chat:
         finally:
             self._shop.pulse.remove(self._stream)
 
-    async def _ask_until_settled(self, prompt: Prompt) -> Reply | Fault | None:
+    async def _settle(self, prompt: Prompt, stamp: Stamp) -> list[Reply] | Fault | None:
+        """Gives the replies to write, a fault, or nothing for a stream that went well."""
         catalogue = await self._shop.instance.catalogue()
         resolved = exchanges.resolve(prompt, catalogue)
         if isinstance(resolved, Fault):
             return resolved
         self.record.ref = resolved.ref
-        while True:
-            plan = self._make_plan(prompt, resolved)
-            if isinstance(plan, Fault):
-                return plan
-            outcome = await self._ask(plan)
-            if not isinstance(outcome, Fault):
-                return outcome
-            again = exchanges.again(
-                outcome,
-                plan,
-                frozenset(self._before),
-                api=self._shop.settings.sourcegraph_api,
-                patience=self._patience,
+        askings = [
+            Asking(
+                self._shop,
+                self,
+                prompt,
+                resolved,
+                self._stream.choices[index] if self._stream else None,
+                nonce=stamp.id[:NONCE_LETTERS],
             )
-            if again is None or self._is_too_late(again):
-                return outcome
-            await self._prepare(again, plan, outcome)
+            for index in range(prompt.choices)
+        ]
+        outcomes = [await askings[0].settle()] if len(askings) == 1 else await _settled_together(askings)
+        fault = next((outcome for outcome in outcomes if isinstance(outcome, Fault)), None)
+        if fault is not None:
+            return fault
+        replies = [outcome for outcome in outcomes if isinstance(outcome, Reply)]
+        return replies or None
 
-    def _is_too_late(self, again: Again) -> bool:
-        """Tells that a part of an answer is out; after an empty answer, which may have cost the user, the head is enough."""
-        begun = self._stream is not None and self._stream.begun
-        return begun or (again.why == "empty" and self._exchange.started)
+    @property
+    def head_is_out(self) -> bool:
+        """Whether a status has been sent."""
+        return self._exchange.started
 
-    def _make_plan(self, prompt: Prompt, resolved: Resolved) -> Plan | Fault:
-        settings, instance = self._shop.settings, self._shop.instance
-        site = instance.site
-        if "gate" in self._before:
-            site = msgspec.structs.replace(site, gated=True)
-        road = exchanges.choose(prompt, resolved, site, settings.sourcegraph_api)
-        budgets = exchanges.Budgets(settings.default_max_tokens, settings.default_max_tokens_reasoning)
-        whole = "ask-whole" in self._before
-        lessons = instance.lessons(resolved.ref)
-        plan = exchanges.plan(prompt, resolved, road, lessons, budgets, nonce=self._nonce, whole=whole)
-        if isinstance(plan, Plan):
-            self._plan = plan
-        return plan
-
-    async def _prepare(self, again: Again, tried: Plan, fault: Fault) -> None:
-        """Keeps what a refusal taught, or waits as it asks to."""
-        self._before.add(again.why)
-        self._shop.instance.learn(tried, again)
-        if again.why == "gate":
-            self._shop.instance.gate(fault)
-        if again.why == "wait":
-            self._patience -= again.wait
-            await asyncio.sleep(again.wait)
-
-    async def _ask(self, plan: Plan) -> Reply | Fault | None:
-        """Sends one request and carries its answer; gives a reply to write, a fault, or nothing for a stream that went well."""
+    def planned(self, plan: Plan) -> None:
+        """Keeps what the client will be told of a request that is about to be sent."""
+        self._plan = plan
         self.record.attempts += 1
-        collector = Collector()
-        try:
-            incoming = await self._shop.client.send(self._outgoing(plan), self._clocks(plan))
-            if incoming.status != 200:  # noqa: PLR2004 - HTTP's own number
-                return await self._refusal(incoming)
-        except ClientError as error:
-            return fault_of(error)
-        if plan.road.endpoint == "llm":
-            self._shop.instance.ungate()
-        fault = await self._receive(plan, incoming, self._stream or collector)
-        return fault if fault is not None or self._stream is not None else collector.reply()
 
-    async def _refusal(self, incoming: Incoming) -> Fault:
-        body = await incoming.read(MAX_ERROR_BYTES)
-        return read_fault(incoming.status, decoded(incoming.headers), body, self._shop.clock.wall())
+    def answered(self, after: float) -> None:
+        """Keeps when the first byte came."""
+        if self.record.first_byte is None:
+            self.record.first_byte = after - self._request.received
 
-    async def _receive(self, plan: Plan, incoming: Incoming, outlet: Outlet) -> Fault | None:
-        limits = self._shop.settings.limits
-        upstream = _UPSTREAMS[plan.road.endpoint]
-        source = Source(
-            upstream.Reader(),
-            upstream.read_reply,
-            plan.finder(),
-            event_limit=limits.event_bytes,
-            reply_limit=limits.reply_bytes,
-        )
-        bounded = None if self._stream is not None else limits.reply_bytes
-        reception = Reception(incoming, source, outlet, size_limit=bounded)
-        if self._stream is not None:
-            self._exchange.on_pause = incoming.pause
-            self._exchange.on_resume = incoming.resume
-            if self._exchange.paused:
-                incoming.pause()
-        incoming.attach(reception)
-        try:
-            return await reception.outcome
-        finally:
+    def attach(self, incoming: Incoming) -> None:
+        """Has an answer paused while the client of a stream does not read."""
+        if self._stream is None:
+            return
+        self._incoming.add(incoming)
+        self._exchange.on_pause = self._pause
+        self._exchange.on_resume = self._resume
+        if self._exchange.paused:
+            incoming.pause()
+
+    def detach(self, incoming: Incoming) -> None:
+        """Lets go of an answer that has ended."""
+        self._incoming.discard(incoming)
+        if not self._incoming:
             self._exchange.on_pause = self._exchange.on_resume = None
-            self.record.usage = outlet.usage
-            if reception.first_byte:
-                self.record.first_byte = reception.first_byte - self._request.received
-            if not reception.outcome.done() or reception.outcome.cancelled():
-                incoming.cancel()
 
-    def _outgoing(self, plan: Plan) -> Outgoing:
-        headers = request_headers(self._shop.common_headers, stream=plan.stream)
-        return Outgoing(b"POST", self._shop.target(plan.road), headers, plan.body)
+    def _pause(self) -> None:
+        for incoming in self._incoming:
+            incoming.pause()
 
-    def _clocks(self, plan: Plan) -> Clocks:
-        timeouts = self._shop.settings.timeouts
-        first_byte = timeouts.slow_first_byte if plan.slow else timeouts.first_byte
-        return Clocks(timeouts.connect, first_byte, timeouts.idle, timeouts.total)
+    def _resume(self) -> None:
+        for incoming in self._incoming:
+            incoming.resume()
 
-    def _conclude(self, outcome: Reply | Fault | None, prompt: Prompt, stamp: Stamp) -> None:
+    def _conclude(self, outcome: list[Reply] | Fault | None, prompt: Prompt, stamp: Stamp) -> None:
         match outcome:
             case Fault():
                 self._refuse(outcome)
-            case Reply():
+            case list():
                 self.record.status = 200
-                body = openai_chat.write_reply(outcome, stamp, prompt)
-                self._exchange.respond(Response(200, [JSON, *self._answer_headers(outcome.adapted)], body))
+                usage = usage_together([reply.usage for reply in outcome if reply.usage is not None])
+                self.record.usage = usage
+                late = tuple(note for reply in outcome for note in reply.adapted)
+                body = openai_chat.write_replies(outcome, usage, stamp, prompt)
+                self._exchange.respond(Response(200, [JSON, *self._answer_headers(late)], body))
             case None:
                 self.record.status = 200
                 if self._stream is not None:
-                    self._tell_late(self._stream)
-                    self._stream.finish()
+                    self._end(self._stream)
 
-    def _tell_late(self, stream: Stream) -> None:
-        """Tells what was not yet known when the head of a stream had to leave."""
-        if self._plan is None or self._told is None:
-            return
-        if not self._told:
-            stream.comment(f"x-router-model: {self._plan.ref}")
-        late = set(self._plan.adapted) - self._told
-        if late:
-            stream.feed([Adapted(note) for note in sorted(late)])
+    def _end(self, stream: Stream) -> None:
+        """Ends a stream with its usage, and with what was not yet known when its head had to leave."""
+        usage = usage_together(stream.usages)
+        self.record.usage = usage
+        late: list[str] = []
+        if self._plan is not None and self._told is not None:
+            if not self._told:
+                stream.comment(f"x-router-model: {self._plan.ref}")
+            late = sorted(set(self._plan.adapted) - self._told)
+        stream.finish(usage, late)
 
     def _refuse(self, fault: Fault) -> None:
         self.record.failure = fault.kind
@@ -284,3 +221,20 @@ class Chat:
             if adapted:
                 headers.append((b"x-router-adapted", ", ".join(adapted).encode()))
         return headers
+
+
+async def _settled_together(askings: Sequence[Asking]) -> Sequence[Reply | Fault | None]:
+    """Settles several choices at once; the first fault ends the others."""
+    tasks = [asyncio.create_task(asking.settle()) for asking in askings]
+    pending = set(tasks)
+    try:
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            faults = [task.result() for task in done if isinstance(task.result(), Fault)]
+            if faults:
+                return faults[:1]
+    finally:
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+    return [task.result() for task in tasks]

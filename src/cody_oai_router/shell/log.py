@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Final, Literal, Protocol, TextIO
 from urllib.parse import quote, quote_plus
 
@@ -26,6 +27,8 @@ _CAPACITY: Final = 10_000
 _GATHER: Final = 0.05
 # A client's own words in a line: longer ones say nothing more.
 _LONGEST_WORD: Final = 200
+# Words that are kept as they are shown: a router sees the same paths and models again and again.
+_KEPT_WORDS: Final = 256
 # Shorter ones would strike out half of every line and protect nobody.
 _SHORTEST_SECRET: Final = 4
 _ESCAPE: Final = re.compile(r"%[0-9A-F]{2}")
@@ -104,6 +107,17 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
+def _word(redactor: Redactor, text: str) -> str:
+    """A text from outside that cannot pass for two fields, or for another line."""
+    word = printable(redactor.redact(text)).replace(" ", "\\x20")
+    return word if len(word) <= _LONGEST_WORD else word[:_LONGEST_WORD] + "..."
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 class Log:
     """The log of one process; every method returns at once and none raises.
 
@@ -124,6 +138,8 @@ class Log:
         self._encoding = encoding
         self._form = form
         self._redactor = redactor or Redactor()
+        # Measured: to strike out and escape the words anew for every line is most of what a line costs.
+        self._known_word = lru_cache(_KEPT_WORDS)(partial(_word, self._redactor))
         self._clock = clock
         self._capacity = capacity
         self._lines: deque[_Line] = deque()
@@ -187,7 +203,8 @@ class Log:
 
     def _format(self, line: _Line) -> str:
         item = line.item
-        stamp = datetime.fromtimestamp(line.moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        second, microsecond = divmod(round(line.moment * 1e6), 1_000_000)
+        stamp = f"{_date(second)}.{microsecond // 1000:03d}Z"
         if self._form == "json":
             shown = self._message(item) if isinstance(item, str) else self._fields(item)
             return json.dumps({"time": stamp, **shown}).replace("\x7f", "\\u007f")
@@ -196,17 +213,18 @@ class Log:
     def _text(self, item: Entry | str) -> str:
         if isinstance(item, str):
             return printable(self.redact(item))
-        fields = self._fields(item)
-        line = f"{fields['method']} {fields['path']} {item.status} {item.duration * 1000:.0f}ms"
-        rest = {
-            "model": fields.get("model"),
-            "ref": fields.get("ref"),
-            "first": None if item.first_byte is None else f"{item.first_byte * 1000:.0f}ms",
-            "tokens": _tokens(item),
-            "attempts": item.attempts if item.attempts > 1 else None,
-            "failure": fields.get("failure"),
-        }
-        return " ".join([line, *(f"{name}={value}" for name, value in rest.items() if value is not None)])
+        line = f"{self._word(item.method)} {self._word(_bare(item.path))} {item.status} {item.duration * 1000:.0f}ms"
+        if item.model:
+            line += f" model={self._word(item.model)}"
+        if item.ref:
+            line += f" ref={self._word(item.ref)}"
+        if item.first_byte is not None:
+            line += f" first={item.first_byte * 1000:.0f}ms"
+        if item.prompt_tokens is not None or item.completion_tokens is not None:
+            line += f" tokens={_count(item.prompt_tokens)}/{_count(item.completion_tokens)}"
+        if item.attempts > 1:
+            line += f" attempts={item.attempts}"
+        return f"{line} failure={self._word(item.failure)}" if item.failure else line
 
     def _message(self, text: str) -> dict[str, str | int]:
         return {"message": self.redact(text)}
@@ -215,7 +233,7 @@ class Log:
         """What JSON shows: no empty fields, whole milliseconds, and no word with a space or a break in it."""
         fields: dict[str, str | int | None] = {
             "method": self._word(entry.method),
-            "path": self._word(entry.path.partition("?")[0].partition("#")[0]),
+            "path": self._word(_bare(entry.path)),
             "status": entry.status,
             "duration_ms": round(entry.duration * 1000),
             "model": self._word(entry.model) or None,
@@ -229,9 +247,7 @@ class Log:
         return {name: value for name, value in fields.items() if value is not None}
 
     def _word(self, text: str) -> str:
-        """A text from outside that cannot pass for two fields, or for another line."""
-        word = printable(self.redact(text)).replace(" ", "\\x20")
-        return word if len(word) <= _LONGEST_WORD else word[:_LONGEST_WORD] + "..."
+        return self._known_word(text) if len(text) <= _LONGEST_WORD else _word(self._redactor, text)
 
     def _encode(self, line: str) -> bytes:
         try:
@@ -254,11 +270,12 @@ class Log:
             data = data[taken or 0 :]
 
 
-def _tokens(entry: Entry) -> str | None:
-    if entry.prompt_tokens is None and entry.completion_tokens is None:
-        return None
-    shown = ("?" if count is None else str(count) for count in (entry.prompt_tokens, entry.completion_tokens))
-    return "/".join(shown)
+def _bare(path: str) -> str:
+    return path.partition("?")[0].partition("#")[0]
+
+
+def _count(tokens: int | None) -> str:
+    return "?" if tokens is None else str(tokens)
 
 
 def raw_output(stream: TextIO | None) -> tuple[Output | None, str]:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Protocol
 
-from cody_oai_router.events import Event, Usage
+from cody_oai_router.events import Event
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import Incoming
 from cody_oai_router.relay import Source
@@ -12,11 +12,6 @@ from cody_oai_router.shell.failures import fault_of
 
 class Outlet(Protocol):
     """Where the events of an answer go: to a client as they come, or into a whole reply."""
-
-    @property
-    def usage(self) -> Usage | None:
-        """What upstream has said of the tokens so far."""
-        ...
 
     def feed(self, events: list[Event]) -> None:
         """Takes the next events, at least one; the last one may be a `Failed`."""
@@ -47,6 +42,9 @@ class Reception:
         self._hand_on(self._source.feed(data))
         if self._source.failed is not None:
             self._settle(self._source.failed)
+        elif self._source.cut:
+            self._settle(None)
+            self._incoming.cancel()
 
     def on_end(self, *, delimited: bool) -> None:
         """Takes the end of the body."""

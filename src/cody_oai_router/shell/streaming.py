@@ -1,6 +1,6 @@
 """The client's side of a streamed answer: the head and when it leaves, heartbeats, and an end that tells the truth."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cody_oai_router.events import Event, Failed, Usage
 from cody_oai_router.http1 import ServerExchange
@@ -12,8 +12,26 @@ Headers = list[tuple[bytes, bytes]]
 _HEARTBEAT = write_comment("keep-alive")
 
 
+class Choice:
+    """One choice of a streamed answer. `begun` tells that a part of it is out, after which it is not asked for again."""
+
+    __slots__ = ("_stream", "begun", "writer")
+
+    def __init__(self, stream: "Stream", writer: Writer) -> None:
+        self._stream = stream
+        self.writer = writer
+        self.begun = False
+
+    def feed(self, events: list[Event]) -> None:
+        """Writes events as they come, in one write; a failure is left to `Stream.fail`, which knows whether anything is out."""
+        data = self.writer.write(events[:-1] if isinstance(events[-1], Failed) else events)
+        if data:
+            self.begun = True
+            self._stream.write(data)
+
+
 class Stream:
-    """Writes one streamed answer. `begun` tells that a part of the answer itself is out, after which nothing is asked again.
+    """Writes one streamed answer, of one choice or of several.
 
     The head waits for the first event, so that an early failure keeps its true status, but at most `hold` seconds;
     then, and whenever nothing was written for `heartbeat` seconds, a comment keeps the client waiting.
@@ -22,7 +40,7 @@ class Stream:
     def __init__(
         self,
         exchange: ServerExchange,
-        writer: Writer,
+        writers: Sequence[Writer],
         headers: Callable[[], Headers],
         *,
         hold: float,
@@ -30,25 +48,20 @@ class Stream:
         now: float,
     ) -> None:
         self._exchange = exchange
-        self._writer = writer
         self._headers = headers
         self._hold = hold
         self._heartbeat = heartbeat
         self._written = now
         self._now = now
-        self.begun = False
+        self.choices = [Choice(self, writer) for writer in writers]
 
     @property
-    def usage(self) -> Usage | None:
-        """What upstream has said of the tokens so far."""
-        return self._writer.usage
+    def usages(self) -> list[Usage]:
+        """What upstream has said of the tokens, one for each choice of which it has."""
+        return [choice.writer.usage for choice in self.choices if choice.writer.usage is not None]
 
-    def feed(self, events: list[Event]) -> None:
-        """Writes events as they come, in one write; a failure is left to `fail`, which knows whether anything is out."""
-        data = self._writer.write(events[:-1] if isinstance(events[-1], Failed) else events)
-        if not data:
-            return
-        self.begun = True
+    def write(self, data: bytes) -> None:
+        """Writes a part of an answer."""
         self._open()
         self._exchange.write(data)
         self._written = self._now
@@ -57,10 +70,11 @@ class Stream:
         """Writes a comment into an answer whose head is out."""
         self._exchange.write(write_comment(text))
 
-    def finish(self) -> None:
-        """Ends a complete answer."""
+    def finish(self, usage: Usage | None, late: Sequence[str]) -> None:
+        """Ends a complete answer; `late` are notes that came after the head."""
         self._open()
-        self._exchange.finish(self._writer.finish())
+        notes = [note for choice in self.choices for note in choice.writer.notes]
+        self._exchange.finish(self.choices[0].writer.finish(usage, [*notes, *late]))
 
     def fail(self, body: bytes) -> None:
         """Ends an answer whose head is out: an error event, no `[DONE]`, no terminating chunk."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from cody_oai_router.conversation import ListedModel, Prompt, Reply, Stamp, ToolCall, Turn, play
-from cody_oai_router.dialects.openai_chat import DONE, Writer, write_fault, write_model, write_models, write_reply
+from cody_oai_router.dialects.openai_chat import DONE, Writer, write_fault, write_model, write_models, write_replies
 from cody_oai_router.events import (
     Adapted,
     CallArguments,
@@ -91,17 +91,19 @@ def test_usage_is_sent_only_where_it_was_asked_for_and_then_in_a_chunk_of_its_ow
         chunk(ROLE, usage=null) + chunk('{"content":"a"}', usage=null) + chunk("{}", '"stop"', usage=null)
     )
     numbers = '{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}'
-    assert asking.finish().decode() == f'data: {HEAD},"choices":[],"usage":{numbers}}}\n\ndata: [DONE]\n\n'
+    assert (
+        asking.finish(asking.usage, []).decode() == f'data: {HEAD},"choices":[],"usage":{numbers}}}\n\ndata: [DONE]\n\n'
+    )
     silent = Writer(STAMP, prompt())
     silent.write([Text("a"), Stop("stop"), Usage(1, 2, 3)])
-    assert silent.finish() == DONE == b"data: [DONE]\n\n"
-    assert Writer(STAMP, prompt(include_usage=True)).finish() == DONE
+    assert silent.finish(silent.usage, []) == DONE == b"data: [DONE]\n\n"
+    assert Writer(STAMP, prompt(include_usage=True)).finish(None, []) == DONE
 
 
 def test_late_notes_are_a_comment_before_the_end() -> None:
     writer = Writer(STAMP, prompt())
     writer.write([Adapted("tool-calls:split"), Text("a"), Adapted("x:y"), Adapted("tool-calls:split")])
-    assert writer.finish() == b": x-router-adapted: tool-calls:split, x:y\n\n" + DONE
+    assert writer.finish(writer.usage, writer.notes) == b": x-router-adapted: tool-calls:split, x:y\n\n" + DONE
 
 
 def test_a_client_of_legacy_functions_gets_the_first_call_in_its_own_words() -> None:
@@ -120,7 +122,7 @@ def test_a_client_of_legacy_functions_gets_the_first_call_in_its_own_words() -> 
         + chunk("{}", '"function_call"')
     )
     calls = (ToolCall("a", "f", "{}"), ToolCall("b", "g", "[]"))
-    choice = json.loads(write_reply(Reply(calls=calls, stop="tool_calls"), STAMP, legacy))["choices"][0]
+    choice = json.loads(write_replies([Reply(calls=calls, stop="tool_calls")], None, STAMP, legacy))["choices"][0]
     assert choice["finish_reason"] == "function_call"
     assert choice["message"] == {
         "role": "assistant",
@@ -186,7 +188,7 @@ def said(content: str, rest: str = "") -> str:
     ],
 )
 def test_whole_answers(reply: Reply, wire: str) -> None:
-    assert write_reply(reply, STAMP, prompt()).decode() == wire
+    assert write_replies([reply], reply.usage, STAMP, prompt()).decode() == wire
 
 
 def test_model_lists() -> None:
@@ -269,8 +271,8 @@ def chunks(data: bytes) -> list[Any]:
 def test_a_stream_says_what_the_whole_answer_says(reply: Reply, include_usage: bool) -> None:
     asked = prompt(include_usage=include_usage)
     writer = Writer(STAMP, asked)
-    streamed = chunks(writer.write(play(reply)) + writer.finish())
-    whole = json.loads(write_reply(reply, STAMP, asked))
+    streamed = chunks(writer.write(play(reply)) + writer.finish(writer.usage, writer.notes))
+    whole = json.loads(write_replies([reply], reply.usage, STAMP, asked))
     deltas = [piece["choices"][0]["delta"] for piece in streamed if piece["choices"]]
     message = whole["choices"][0]["message"]
     assert "".join(delta.get("content", "") for delta in deltas) == (message["content"] or "")
@@ -299,9 +301,9 @@ def _folded(deltas: list[Any]) -> list[Any]:
 def test_openais_own_description_and_sdk_take_it(reply: Reply, include_usage: bool) -> None:
     asked = prompt(include_usage=include_usage)
     writer = Writer(STAMP, asked)
-    for piece in chunks(writer.write(play(reply)) + writer.finish()):
+    for piece in chunks(writer.write(play(reply)) + writer.finish(writer.usage, writer.notes)):
         assert violations("CreateChatCompletionStreamResponse", piece) == []
         ChatCompletionChunk.model_validate(piece, strict=True)
-    whole = json.loads(write_reply(reply, STAMP, asked))
+    whole = json.loads(write_replies([reply], reply.usage, STAMP, asked))
     assert violations("CreateChatCompletionResponse", whole) == []
     assert ChatCompletion.model_validate(whole, strict=True).choices[0].finish_reason == reply.stop

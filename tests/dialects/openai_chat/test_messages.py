@@ -51,7 +51,17 @@ TOOL_CALL = ToolCall("c", "f", '{"a":1}')
         ),
         (
             '{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}]}',
+            turn(TextPart(msgspec.Raw(b'"a"'), msgspec.Raw(b'{"type":"ephemeral"}')), listed=True),
+            (),
+        ),
+        (
+            '{"role":"user","content":[{"type":"text","text":"a","cache_control":null}]}',
             turn(text("a"), listed=True),
+            (),
+        ),
+        (
+            '{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:,"},"cache_control":{}}]}',
+            turn(ImagePart(msgspec.Raw(b'"data:,"')), listed=True),
             ("cache_control:dropped",),
         ),
         (

@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from cody_oai_router.conversation import Prompt, Tool
 from cody_oai_router.dialects.openai_chat import read_prompt
 from cody_oai_router.faults import Fault
 from cody_oai_router.notes import NOTES
-from strategies import wild_bytes
+from strategies import nearly, wild_bytes, written
 
 HI: dict[str, Any] = {"role": "user", "content": "hi"}
 SCHEMA = '{"type":"object"}'
@@ -459,6 +460,36 @@ def test_no_bytes_make_it_raise(body: bytes) -> None:
         assert set(found.adapted) <= set(NOTES)
     else:
         assert 400 <= found.status < 500
+
+
+USUAL_FIELDS = (
+    "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop",
+    "tools", "tool_choice", "parallel_tool_calls", "reasoning_effort",
+)  # fmt: skip
+WORDS = st.sampled_from(["", "f", "\u00e9", None, 5])
+CALLS = st.fixed_dictionaries(
+    {"function": st.fixed_dictionaries({"name": WORDS, "arguments": WORDS})}, optional={"id": WORDS, "type": WORDS}
+)
+CONTENTS = st.one_of(
+    WORDS,
+    st.lists(st.fixed_dictionaries({"type": st.sampled_from(["text", "refusal", "file"]), "text": WORDS}), max_size=2),
+)
+MESSAGES = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "user", "assistant", "tool", "boss"])},
+    optional={"content": CONTENTS, "name": WORDS, "tool_call_id": WORDS, "tool_calls": st.lists(CALLS, max_size=2)},
+)
+
+
+@given(
+    nearly({name: FULL[name] for name in USUAL_FIELDS}),
+    st.none() | st.lists(MESSAGES, min_size=1, max_size=3),
+)
+def test_a_request_with_a_rare_field_that_means_nothing_reads_alike(request: Any, messages: Any) -> None:
+    fields = dict(request) if isinstance(request, dict) else {}
+    fields.pop("n", None)
+    if messages is not None:
+        fields["messages"] = messages
+    assert read_prompt(written(fields)) == read_prompt(written(fields | {"n": 1}))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from cody_oai_router.dialects.openai_chat.answer import (
     write_fault,
     write_model,
     write_models,
-    write_reply,
+    write_replies,
 )
 from cody_oai_router.dialects.openai_chat.request import read_prompt
 
-__all__ = ["DONE", "Writer", "read_prompt", "write_fault", "write_model", "write_models", "write_reply"]
+__all__ = ["DONE", "Writer", "read_prompt", "write_fault", "write_model", "write_models", "write_replies"]

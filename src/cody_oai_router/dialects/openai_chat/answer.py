@@ -50,33 +50,34 @@ _ERRORS: Final[dict[Kind, tuple[str, str | None]]] = {
 
 
 class Writer:
-    """Writes the events of one answer as chunks; keeps whether the first chunk is out, and what the end must say."""
+    """Writes the events of one choice as chunks; keeps whether the first chunk is out, and what the end must say."""
 
-    __slots__ = ("_adapted", "_begun", "_head", "_legacy", "_stamp", "_tail", "_wants_usage", "usage")
+    __slots__ = ("_begun", "_head", "_index", "_legacy", "_stamp", "_tail", "_wants_usage", "notes", "usage")
 
-    def __init__(self, stamp: Stamp, prompt: Prompt) -> None:
+    def __init__(self, stamp: Stamp, prompt: Prompt, index: int = 0) -> None:
         usage = b',"usage":null' if prompt.include_usage else b""
         self._stamp = stamp
-        self._head = b"data: " + _opening(stamp, "chat.completion.chunk") + b',"choices":[{"index":0,"delta":'
+        self._head = b"data: " + _opening(stamp, "chat.completion.chunk") + b',"choices":[{"index":%d,"delta":' % index
         self._tail = b',"logprobs":null,"finish_reason":null}]' + usage + b"}\n\n"
         self._wants_usage = prompt.include_usage
         self._legacy = prompt.legacy_functions
         self._begun = False
         self.usage: Usage | None = None
-        self._adapted: list[str] = []
+        self._index = index
+        self.notes: list[str] = []
 
     def write(self, events: Iterable[Event]) -> bytes:
         """Writes a batch of events; gives bytes for one write to the client, empty where nothing is to be said yet."""
         return b"".join([self._event(event) for event in events])
 
-    def finish(self) -> bytes:
-        """Writes the end of a complete answer: usage where it was asked for, late notes, `[DONE]`."""
-        usage = b""
-        if self._wants_usage and self.usage is not None:
-            body = b',"choices":[],"usage":' + _encode(_usage(self.usage)) + b"}"
-            usage = write_data(_opening(self._stamp, "chat.completion.chunk") + body)
-        late = write_comment("x-router-adapted: " + ", ".join(dict.fromkeys(self._adapted))) if self._adapted else b""
-        return usage + late + DONE
+    def finish(self, usage: Usage | None, notes: Sequence[str]) -> bytes:
+        """Writes the end of a complete answer: usage where it was asked for, notes that came late, `[DONE]`."""
+        told = b""
+        if self._wants_usage and usage is not None:
+            body = b',"choices":[],"usage":' + _encode(_usage(usage)) + b"}"
+            told = write_data(_opening(self._stamp, "chat.completion.chunk") + body)
+        late = write_comment("x-router-adapted: " + ", ".join(dict.fromkeys(notes))) if notes else b""
+        return told + late + DONE
 
     def _event(self, event: Event) -> bytes:
         match event:
@@ -96,7 +97,7 @@ class Writer:
                 self.usage = event
                 return b""
             case Adapted():
-                self._adapted.append(event.note)
+                self.notes.append(event.note)
                 return b""
             case Failed():
                 return write_data(write_fault(event.fault))
@@ -124,7 +125,7 @@ class Writer:
         return self._delta(_encode({"tool_calls": [call | {"function": function}]}))
 
     def _call_id(self, index: int) -> str:
-        return f"call_{self._stamp.id}_{index}"
+        return _spare_id(self._stamp, self._index, index)
 
     def _stop(self, reason: StopReason) -> bytes:
         word = _stop_word(reason, legacy=self._legacy).encode()
@@ -132,19 +133,28 @@ class Writer:
         return self._opening_chunk() + self._head + b"{}" + tail
 
 
-def write_reply(reply: Reply, stamp: Stamp, prompt: Prompt) -> bytes:
-    """Writes a whole completion."""
+def write_replies(replies: Sequence[Reply], usage: Usage | None, stamp: Stamp, prompt: Prompt) -> bytes:
+    """Writes a whole completion: one choice for each reply."""
+    choices = b",".join([_encode(_choice(reply, index, stamp, prompt)) for index, reply in enumerate(replies)])
+    cost = b"" if usage is None else b',"usage":' + _encode(_usage(usage))
+    return _opening(stamp, "chat.completion") + b',"choices":[' + choices + b"]" + cost + b"}"
+
+
+def _choice(reply: Reply, index: int, stamp: Stamp, prompt: Prompt) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": reply.text if reply.text or not reply.calls else None}
     message["refusal"] = None
     if reply.reasoning:
         message["reasoning_content"] = reply.reasoning
     if reply.calls:
-        calls = [_written(call, f"call_{stamp.id}_{index}") for index, call in enumerate(reply.calls)]
+        calls = [_written(call, _spare_id(stamp, index, number)) for number, call in enumerate(reply.calls)]
         message |= {"function_call": calls[0]["function"]} if prompt.legacy_functions else {"tool_calls": calls}
     word = _stop_word(reply.stop, legacy=prompt.legacy_functions)
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": word}
-    usage = b"" if reply.usage is None else b',"usage":' + _encode(_usage(reply.usage))
-    return _opening(stamp, "chat.completion") + b',"choices":[' + _encode(choice) + b"]" + usage + b"}"
+    return {"index": index, "message": message, "logprobs": None, "finish_reason": word}
+
+
+def _spare_id(stamp: Stamp, choice: int, call: int) -> str:
+    """Gives an id for a call that upstream gave none."""
+    return f"call_{stamp.id}_{choice}_{call}" if choice else f"call_{stamp.id}_{call}"
 
 
 def write_models(models: Sequence[ListedModel]) -> bytes:
@@ -205,4 +215,8 @@ def _usage(usage: Usage) -> dict[str, Any]:
         written["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
     if usage.credits is not None:
         written["credits"] = usage.credits
+    if usage.billed_tokens is not None:
+        written["billed_tokens"] = usage.billed_tokens
+    if usage.estimated:
+        written["estimated"] = True
     return written

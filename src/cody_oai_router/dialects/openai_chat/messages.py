@@ -2,11 +2,16 @@
 
 A message is one turn, in order. Text stays the JSON string that it was; what a message may hold besides is named in
 `_KNOWN`, and anything else is left out with a note, since no upstream reads it.
+
+Strategy: what most clients write is described by `UsualMessage` and decoded in one go, which costs less than reading it field
+by field; only the second way can say what is wrong with a message, so it has the last word on all that the first does not take.
 """
 
+from collections.abc import Sequence
 from typing import Final, get_args
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from cody_oai_router.conversation import ImagePart, OtherPart, Part, Role, TextPart, ToolCall, Turn
 from cody_oai_router.faults import Fault
@@ -33,6 +38,26 @@ _string = msgspec.json.Decoder(str)
 _object = msgspec.json.Decoder(Raws)
 _objects = msgspec.json.Decoder(list[Raws])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class _UsualFunction(msgspec.Struct, gc=False):
+    name: str
+    arguments: str
+
+
+class _UsualCall(msgspec.Struct, gc=False):
+    function: _UsualFunction
+    id: str = ""
+
+
+class UsualMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A message with nothing in it that has to be noted or refused, its content aside."""
+
+    role: Role
+    content: msgspec.Raw = msgspec.Raw()
+    name: str | UnsetType = UNSET
+    tool_calls: tuple[_UsualCall, ...] = ()
+    tool_call_id: str | UnsetType = UNSET
 
 
 def is_null(raw: msgspec.Raw | None) -> bool:
@@ -73,6 +98,17 @@ def read_turns(messages: list[Raws], notes: Notes) -> tuple[Turn, ...] | Fault:
     return tuple(turns)
 
 
+def usual_turns(messages: Sequence[UsualMessage], notes: Notes) -> tuple[Turn, ...] | None:
+    """Gives what `read_turns` gives; nothing where a message has to be read field by field after all."""
+    turns: list[Turn] = []
+    for message in messages:
+        turn = _usual_turn(message, notes)
+        if turn is None:
+            return None
+        turns.append(turn)
+    return tuple(turns)
+
+
 def chosen_names(raw: msgspec.Raw) -> frozenset[str]:
     """Gives the names in `tool_choice` (one function, or `allowed_tools`) or in legacy `function_call`."""
     try:
@@ -107,6 +143,27 @@ def missing(where: str) -> Fault:
     """Words a field that is not there as OpenAI does."""
     message = f"Missing required parameter: '{where}'."
     return Fault(kind="bad_request", message=message, param=where, code="missing_required_parameter")
+
+
+def _usual_turn(message: UsualMessage, notes: Notes) -> Turn | None:
+    content = message.content
+    kind = first(content) if len(content) else None
+    parts = (TextPart(content),) if kind == STRING else _content(content if kind else None, "", notes)
+    if isinstance(parts, Fault):
+        return None
+    calls: tuple[ToolCall, ...] = ()
+    if message.tool_calls:
+        if not all(call.function.name and call.function.arguments for call in message.tool_calls):
+            return None
+        calls = tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls)
+    return Turn(
+        role=message.role,
+        parts=parts,
+        listed=kind == ARRAY,
+        name=None if message.name is UNSET else message.name,
+        calls=calls,
+        call_id=None if message.tool_call_id is UNSET else message.tool_call_id,
+    )
 
 
 def _turn(message: Raws, where: str, notes: Notes) -> Turn | Fault:
@@ -162,9 +219,12 @@ def _content(raw: msgspec.Raw | None, where: str, notes: Notes) -> tuple[Part, .
 
 
 def _part(item: Raws, where: str, notes: Notes) -> Part | Fault:
-    if "cache_control" in item:
-        notes.add("cache_control:dropped")
+    hint = item.get("cache_control")
+    if hint is not None and first(hint) != _OBJECT:
+        hint = None
     kind = _text(item, "type")
+    if hint is not None and kind not in ("text", "refusal"):
+        notes.add("cache_control:dropped")
     if kind == "image_url":
         return _image(item, where)
     if kind not in ("text", "refusal"):
@@ -176,7 +236,7 @@ def _part(item: Raws, where: str, notes: Notes) -> Part | Fault:
         return invalid_type(f"{where}.{kind}", "a string", text)
     if kind == "refusal":
         notes.add("refusal:as-text")
-    return TextPart(text)
+    return TextPart(text, hint)
 
 
 def _image(item: Raws, where: str) -> ImagePart | Fault:
