@@ -135,14 +135,17 @@ def lost(prompt: Prompt, abilities: Abilities, *, blind: bool) -> Fault | None:
 def _unseen(image: ImagePart, abilities: Abilities, *, blind: bool) -> str:
     """Tells why the model would not see an image; nothing where it would."""
     if not abilities.images:
-        return "is an image; this instance gives no way to carry images to a model. Send text only."
+        return (
+            "is an image; the LLM API drops images unseen, and Cody's stream, which carries them since 5.8, is not offered here or not "
+            "allowed by SOURCEGRAPH_API. Send text only."
+        )
     if blind:
         return "is an image, which this model cannot see; GET /v1/models shows what each model can."
     start = bytes(memoryview(image.url)[1:_LONGEST_PREFIX]).replace(b"\\/", b"/").lower()
     if not start.startswith(b"data:"):
         return "is an image by its address, which the router does not fetch; send it as a data: URL (base64)."
     kind = start[5:].partition(b";")[0].partition(b",")[0].decode("ascii", "replace")
-    if kind not in IMAGE_TYPES:
+    if kind not in IMAGE_TYPES and kind != "image/jpg":
         return f"is an image of a type that models do not take; send {', '.join(IMAGE_TYPES)}."
     if b";base64," not in start:
         return "is an image that is not base64; send it as data:<type>;base64,<data>."

@@ -131,9 +131,9 @@ class ListedModel(msgspec.Struct, frozen=True):
 
 
 class Collector:
-    """Folds the events of an answer into a `Reply`, as they come."""
+    """Folds the events of an answer into a `Reply`, as they come; `size` is how many characters it holds."""
 
-    __slots__ = ("_adapted", "_arguments", "_calls", "_fault", "_reasoning", "_stop", "_text", "usage")
+    __slots__ = ("_adapted", "_arguments", "_calls", "_fault", "_reasoning", "_stop", "_text", "size", "usage")
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -142,7 +142,8 @@ class Collector:
         self._arguments: list[list[str]] = []
         self._stop: StopReason | None = None
         self.usage: Usage | None = None
-        self._adapted: list[str] = []
+        self._adapted: dict[str, None] = {}
+        self.size = 0
         self._fault: Fault | None = None
 
     def feed(self, events: Iterable[Event]) -> None:
@@ -151,19 +152,22 @@ class Collector:
             match event:
                 case Text():
                     self._text.append(event.text)
+                    self.size += len(event.text)
                 case Reasoning():
                     self._reasoning.append(event.text)
+                    self.size += len(event.text)
                 case CallStart():
                     self._calls.append(event)
                     self._arguments.append([])
                 case CallArguments():
                     self._arguments[event.index].append(event.text)
+                    self.size += len(event.text)
                 case Stop():
                     self._stop = event.reason
                 case Usage():
                     self.usage = event
                 case Adapted():
-                    self._adapted.append(event.note)
+                    self._adapted[event.note] = None
                 case Failed():
                     self._fault = self._fault or event.fault
                 case _:

@@ -4,13 +4,14 @@ Pure: (prompt, what is known of the instance, settings) → `Plan` or `Fault`. T
 again when upstream refuses.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal, Protocol
 
 import msgspec
 
-from cody_oai_router.abilities import Abilities, Endpoint, Need, cody_stream, llm_api, lost, needs
+from cody_oai_router.abilities import Abilities, Endpoint, Grade, Need, cody_stream, llm_api, lost, needs
 from cody_oai_router.adapt.fields import drop_fields
+from cody_oai_router.adapt.images import correct_types
 from cody_oai_router.adapt.pairing import pair_results
 from cody_oai_router.adapt.roles import adapt_turns
 from cody_oai_router.adapt.system import lead_with_system
@@ -57,6 +58,13 @@ class Site(msgspec.Struct, frozen=True):
 
     api_version: int | None = None
     gated: bool = False
+
+    def without(self, refused: Iterable[int]) -> "Site":
+        """Gives the same without api-versions that it was seen to refuse, and all newer ones."""
+        lowest = min(refused, default=None)
+        if lowest is None or (self.api_version is not None and self.api_version < lowest):
+            return self
+        return msgspec.structs.replace(self, api_version=completions_stream.older(lowest) or 0)
 
 
 class Road(msgspec.Struct, frozen=True):
@@ -135,11 +143,11 @@ def choose(prompt: Prompt, resolved: Resolved, site: Site, api: Literal["auto", 
         return by_cody if api == "cody" else by_llm
     if site.gated:
         return by_cody
-    if site.api_version is None:
-        return by_llm
     if _is_refused_by_grammar(resolved):
         return by_cody
     wanted = needs(prompt, thinks="thinking" in resolved.ref)
+    if site.api_version is None and min(map(by_llm.abilities.grade, wanted), default=Grade.WHOLE) > Grade.LOST:
+        return by_llm  # what nobody is known to offer is asked for only where nothing else is left
     return by_cody if _carried(wanted, by_cody) > _carried(wanted, by_llm) else by_llm
 
 
@@ -244,6 +252,8 @@ def _turns(
     elif abilities.tool_results:
         native_roles.add("tool")
         steps.append(pair_results)
+    if abilities.images:
+        steps.append(correct_types)
     if abilities.system:
         native_roles.add("system")
         steps.append(lead_with_system)

@@ -55,7 +55,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """A failure that a client will be told about.
 
     `message` says what was wrong and what to do. `param` names the field of the request at fault and `code` is the word
-    that programs test, both as OpenAI's error object has them. `retry_after` is in whole seconds. `said` holds
+    that programs test, both as OpenAI's error object has them. `retry_after` is in whole seconds, `retry_at` in
+    Unix seconds where upstream named a time and nobody here has a clock. `said` holds
     upstream's own words where it refused in words, so that a lesson can be learnt from them. `status` overrides the
     table's (an upstream 4xx that has no kind of its own).
     """
@@ -65,6 +66,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     param: str | None = None
     code: str | None = None
     retry_after: int | None = None
+    retry_at: float | None = None
     said: str = ""
     override: int | None = None
 

@@ -9,7 +9,9 @@ from typing import Final, Literal
 
 from cody_oai_router.faults import Fault
 
-Lesson = Literal["merge", "end-with-user", "fill-blank", "whole", "above-thinking-budget", "plain-parts"]
+Lesson = Literal[
+    "merge", "end-with-user", "fill-blank", "begin-with-user", "whole", "above-thinking-budget", "plain-parts"
+]
 
 # How long a lesson holds, in seconds: long enough to cost nothing, short enough that an upgrade of the instance shows
 # the same day.
@@ -23,6 +25,8 @@ _TEXTS: Final[tuple[tuple[str, Lesson], ...]] = (
     ("consistent speaker role is not allowed", "merge"),  # contract §2.3, Google
     ("conversation must end with a user message", "end-with-user"),  # contract §2.3, Vertex
     ("message content cannot be empty", "fill-blank"),  # contract §2.3, §4.4
+    ("text content blocks must be non-empty", "fill-blank"),  # Anthropic's own words, behind either endpoint
+    ("first message must use the", "begin-with-user"),  # trap 11, in Anthropic's words
     ("stream is not supported", "whole"),  # contract §2.2: an instance before 6.0
     ("max_tokens should be greater than thinking.budget_tokens", "above-thinking-budget"),  # contract §2.2
 )

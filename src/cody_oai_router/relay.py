@@ -21,7 +21,15 @@ _NOTHING: Final = "Sourcegraph answered with nothing; ask again."
 class Reader(Protocol):
     """What a dialect gives to read a stream with."""
 
-    ended: bool
+    @property
+    def ended(self) -> bool:
+        """Whether the answer is complete even if the connection breaks now."""
+        ...
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more can come."""
+        ...
 
     def read(self, frames: list[Frame]) -> list[Event]:
         """Reads the next frames."""
@@ -113,7 +121,10 @@ class Chain:
 
 
 class Source:
-    """Turns the bytes of one upstream answer into events, up to and including the first `Failed`."""
+    """Turns the bytes of one upstream answer into events, up to and including the first `Failed`.
+
+    `complete` tells that the answer is whole although its body may go on.
+    """
 
     __slots__ = (
         "_chain",
@@ -124,6 +135,7 @@ class Source:
         "_size",
         "_splitter",
         "_whole",
+        "complete",
         "failed",
     )
 
@@ -145,6 +157,7 @@ class Source:
         self._whole: list[bytes] = []
         self._size = 0
         self.failed: Fault | None = None
+        self.complete = False
 
     @property
     def cut(self) -> bool:
@@ -153,23 +166,28 @@ class Source:
 
     def feed(self, data: bytes) -> list[Event]:
         """Takes the next bytes of the body."""
-        if self.failed is not None:
+        if self.failed is not None or self.complete:
             return []
         events = self._first(data) if self._splitter is None else self._frames(self._splitter.feed(data))
-        if self._chain is None or not events:
-            return events
-        adapted = self._checked(self._chain.adapt(events))
-        return [*adapted, *self._chain.finish()] if self._chain.cut and self.failed is None else adapted
+        if self._chain is not None and events:
+            events = self._checked(self._chain.adapt(events))
+            if self._chain.cut and self.failed is None:
+                self.complete = True
+                return [*events, *self._chain.finish()]
+        if self._reader.final and self.failed is None:
+            self.complete = True
+            return events if self._chain is None else [*events, *self._chain.finish()]
+        return events
 
     def end(self, *, delimited: bool) -> list[Event]:
         """Takes the end of the body; `delimited` tells that HTTP itself marked it as the end."""
-        if self.failed is not None:
+        if self.failed is not None or self.complete:
             return []
         return self._last(self._ended(delimited=delimited))
 
     def fail(self, fault: Fault) -> list[Event]:
         """Takes the failure of the connection; after a finish word it takes nothing from the answer."""
-        if self.failed is not None:
+        if self.failed is not None or self.complete:
             return []
         return self._last([] if self._reader.ended else self._fail(self._last_words() or fault))
 

@@ -40,24 +40,24 @@ def read_client_config(body: bytes) -> ClientConfig | None:
 
 
 def read_release(body: bytes) -> tuple[int, int] | None:
-    """Reads a version as `/healthz` and `productVersion` write it; nothing where it is none."""
+    """Reads a version as `/healthz` writes it, or GraphQL's answer to `PRODUCT_VERSION`; nothing where it is none."""
+    if body.startswith(b"{"):
+        body = _product_version(body)
     found = _RELEASE.search(body[:100].strip())
     return (int(found[1]), int(found[2])) if found else None
 
 
 def has_context_filters(body: bytes) -> bool:
     """Reads GraphQL's answer to `CONTEXT_FILTERS`: whether the site keeps repositories from language models (contract §4.1)."""
-    try:
-        answer = _filters(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    site = answer.data.site if answer.data else None
-    filters = site.codyContextFilters if site else None
+    filters = _read_site(body).codyContextFilters
     return bool(filters and filters.raw)
 
 
 # Asked on its own: a field that the instance does not know fails the whole query (contract §7.2).
 CONTEXT_FILTERS: Final = "query ContextFilters { site { codyContextFilters(version: V1) { raw } } }"
+
+
+PRODUCT_VERSION: Final = "query ProductVersion { site { productVersion } }"
 
 
 class _Raw(msgspec.Struct):
@@ -66,6 +66,7 @@ class _Raw(msgspec.Struct):
 
 class _Site(msgspec.Struct):
     codyContextFilters: _Raw | None = None  # noqa: N815 - the wire's own name
+    productVersion: str | None = None  # noqa: N815 - the wire's own name
 
 
 class _Data(msgspec.Struct):
@@ -76,4 +77,16 @@ class _Answer(msgspec.Struct):
     data: _Data | None = None
 
 
-_filters = msgspec.json.Decoder(_Answer).decode
+_answer = msgspec.json.Decoder(_Answer).decode
+
+
+def _read_site(body: bytes) -> _Site:
+    try:
+        data = _answer(body).data
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        data = None
+    return (data and data.site) or _Site()
+
+
+def _product_version(body: bytes) -> bytes:
+    return (_read_site(body).productVersion or "").encode()

@@ -231,6 +231,17 @@ def test_a_silent_instance_is_known_by_its_release(health: str, version: str) ->
     run(scenario())
 
 
+def test_graphql_knows_the_release_where_nothing_else_does() -> None:
+    async def scenario() -> None:
+        async with both("6.1", variables={"SOURCEGRAPH_API": "cody"}) as (simulator, running):
+            for path in (CONFIG, "/healthz"):
+                simulator.queue(faults.status(404), path)
+            assert (await ask(running)).status == 200
+            assert roads(simulator) == ["cody 8"]
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(
     ("profile", "model", "tried"),
     [
@@ -241,8 +252,8 @@ def test_a_silent_instance_is_known_by_its_release(health: str, version: str) ->
 def test_an_api_version_too_new_is_stepped_down_once(profile: str, model: str, tried: list[str]) -> None:
     async def scenario() -> None:
         async with both(profile, variables={"SOURCEGRAPH_API": "cody"}) as (simulator, running):
-            simulator.queue(faults.status(404), CONFIG)
-            simulator.queue(faults.status(404), "/healthz")
+            for path in (CONFIG, "/healthz", "/.api/graphql"):
+                simulator.queue(faults.status(404), path, times=2)
             for _ in range(2):
                 assert (await ask(running, model=model)).status == 200
             assert roads(simulator) == tried

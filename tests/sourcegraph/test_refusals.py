@@ -29,8 +29,14 @@ def read(status: int, body: str = "", **headers: str) -> Fault:
         (401, "Invalid access token.", "unauthenticated", 401),
         (401, "Private mode requires authentication.", "unauthenticated", 401),
         (401, "cody is not enabled: turned off", "forbidden", 403),
-        (402, "pay", "bad_request", 402),
+        (402, "pay", "forbidden", 403),
         (403, "no", "forbidden", 403),
+        (410, "gone", "not_found", 404),
+        (418, "teapot", "bad_request", 418),
+        (500, WRAPPED % (401, "invalid x-api-key"), "forbidden", 403),
+        (500, WRAPPED % (403, "no"), "forbidden", 403),
+        (500, WRAPPED % (404, "model: old"), "model_not_found", 404),
+        (500, "you have exceeded the concurrency limit of 3 requests", "rate_limited", 429),
         (404, "", "not_found", 404),
         (405, "Method Not Allowed", "bad_request", 405),
         (406, "Unsupported API Version (Please update your client)", "bad_request", 400),
@@ -67,7 +73,7 @@ def test_kinds(status: int, body: str, kind: Kind, as_status: int) -> None:
 
 
 GATE = (
-    "Sourcegraph does not serve this endpoint: the LLM API is off or not licensed on this instance (a licence feature "
+    "Sourcegraph does not serve this endpoint: it is off or not licensed on this instance (the LLM API is a licence feature "
     "since 6.8), or SOURCEGRAPH_BASE_URL or SOURCEGRAPH_END_POINT is wrong."
 )
 

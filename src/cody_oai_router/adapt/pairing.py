@@ -9,12 +9,15 @@ from typing import Final
 
 import msgspec
 
-from cody_oai_router.adapt.roles import wrapped
+from cody_oai_router.adapt.roles import joined, wrapped
 from cody_oai_router.conversation import ImagePart, TextPart, ToolCall, Turn
 
 _NO_RESULT: Final = TextPart(msgspec.Raw(b'"(no result)"'))
 _SEE_IMAGE: Final = TextPart(msgspec.Raw(b'"(an image, beside this)"'))
 _RESULTS: Final = frozenset({"tool", "function"})
+
+_encode = msgspec.json.Encoder().encode
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def pair_results(turns: tuple[Turn, ...]) -> tuple[tuple[Turn, ...], set[str]]:
@@ -27,6 +30,10 @@ def pair_results(turns: tuple[Turn, ...]) -> tuple[tuple[Turn, ...], set[str]]:
         turn = turns[position]
         position += 1
         if turn.role == "assistant" and turn.calls:
+            while position < len(turns) and turns[position].role == "assistant" and turns[position].calls:
+                turn = joined((turn, turns[position]))  # their results come together
+                notes.add("messages:merged")
+                position += 1
             end = _end_of_round(turns, position)
             paired += _round(turn, turns[position:end], used, notes)
             position = end
@@ -41,7 +48,7 @@ def _end_of_round(turns: tuple[Turn, ...], start: int) -> int:
 
 
 def _round(caller: Turn, following: tuple[Turn, ...], used: set[str], notes: set[str]) -> list[Turn]:
-    calls = _named(caller.calls, used)
+    calls = tuple(_readable(call, notes) for call in _named(caller.calls, used))
     results: dict[str, Turn] = {}
     others: list[Turn] = []
     for turn in following:
@@ -50,6 +57,8 @@ def _round(caller: Turn, following: tuple[Turn, ...], used: set[str], notes: set
         if call_id is None:
             others.append(_stray(turn, notes))
         else:
+            if others:
+                notes.add("tool-results:moved")
             results[call_id] = _result(turn, call_id, notes)
     if len(results) < len(calls):
         notes.add("tool-results:filled")
@@ -69,6 +78,17 @@ def _named(calls: tuple[ToolCall, ...], used: set[str]) -> tuple[ToolCall, ...]:
     return tuple(named)
 
 
+def _readable(call: ToolCall, notes: set[str]) -> ToolCall:
+    """Gives a call with arguments that are a JSON object, as providers demand: a model may have been cut off in the middle of them."""
+    try:
+        _object(call.arguments)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        notes.add("arguments:wrapped")
+        written = _encode({"arguments": call.arguments.encode("utf-8", "replace").decode()})
+        return msgspec.structs.replace(call, arguments=written.decode())
+    return call
+
+
 def _free(call_id: str, taken: set[str]) -> str:
     return next(name for number in itertools.count(1) if (name := f"{call_id}_{number}") not in taken)
 
@@ -84,6 +104,8 @@ def _answered(turn: Turn, waiting: list[tuple[ToolCall, ToolCall]]) -> str | Non
 
 def _result(turn: Turn, call_id: str, notes: set[str]) -> Turn:
     parts = turn.parts
+    if any(isinstance(part, TextPart) and part.cache_control is not None for part in parts):
+        notes.add("cache_control:dropped")  # a result is a string and has no place for it
     if any(isinstance(part, ImagePart) for part in parts):
         notes.add("tool-images:beside")
         if not any(isinstance(part, TextPart) for part in parts):

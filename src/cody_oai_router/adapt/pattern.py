@@ -1,81 +1,32 @@
-"""Regular expressions of a JSON schema (ECMA-262), searched in a number of steps that is known beforehand.
+"""Searches for a regular expression of a JSON schema in a number of steps that is known beforehand.
 
 Strategy: Python's `re` tries one way after the other, and some patterns have more ways than atoms in the universe; nothing stops it once it
 has begun. Here all ways are followed at once (Thompson's construction): a letter costs at most one step for each instruction, and each step
-is paid for. Only whether a pattern occurs is asked, so there are no captures, and greedy and lazy are the same.
-
-Back references cannot be searched like that, and looking behind is hardly used; both are refused, as OpenAI refuses them.
+is paid for.
 """
 
-import unicodedata
 from collections.abc import Callable
-from typing import Final, NamedTuple
 
-Accepts = Callable[[str], bool]
+from cody_oai_router.adapt.pattern_syntax import WORD, Edge, Letter, Look, Program, Split, read_pattern
+
 Spend = Callable[[int], None]
-
-# A counted repetition is written out, so `(.{1,1000}){1,1000}` would be a million instructions.
-MAX_INSTRUCTIONS: Final = 5000
-# Groups in groups are read by recursion; patterns that people write have two or three.
-MAX_GROUPS: Final = 32
-
-_SPACE: Final = frozenset(
-    "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
-_LINE_ENDS: Final = frozenset("\n\r\u2028\u2029")
-_DIGITS: Final = frozenset("0123456789")
-_WORD: Final = frozenset("0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-_SETS: Final = {"d": _DIGITS, "w": _WORD, "s": _SPACE}
-_CONTROLS: Final = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}
-_HEX: Final = {"x": 2, "u": 4}
-# What Python and Rust write for both ends of the text is welcome: pydantic hands patterns on as they are.
-_ENDS: Final = {"A": "^", "z": "$", "Z": "$", "b": "b", "B": "B"}
-
-
-class BadPattern(ValueError):
-    """A pattern that is not one, or that is not searched here; says why."""
-
-
-class _Letter(NamedTuple):
-    accepts: Accepts
-
-
-class _Split(NamedTuple):
-    """Goes on in several places: the jumps are relative."""
-
-    jumps: tuple[int, ...]
-
-
-class _Edge(NamedTuple):
-    """Goes on only here: at the beginning (`^`), the end (`$`), the edge of a word (`b`) or anywhere else (`B`)."""
-
-    kind: str
-
-
-class _Look(NamedTuple):
-    """Goes on only where another program matches ahead, or does not."""
-
-    program: "_Program"
-    wanted: bool
-
-
-_Program = list[_Letter | _Split | _Edge | _Look]
 
 
 class Pattern:
-    """One pattern, ready to be searched for; raises `BadPattern`."""
+    """One pattern, ready to be searched for; raises `PatternError`."""
 
-    __slots__ = ("_program",)
+    __slots__ = ("_program", "text")
 
     def __init__(self, text: str) -> None:
-        self._program = _Reader(text).read()
+        self.text = text
+        self._program = read_pattern(text)
 
     def occurs(self, text: str, spend: Spend) -> bool:
         """Tells whether the pattern occurs in a text; pays for each letter and for each instruction that is tried at it."""
         return _matches(self._program, text, 0, spend, anchored=False)
 
 
-def _matches(program: _Program, text: str, start: int, spend: Spend, *, anchored: bool) -> bool:
+def _matches(program: Program, text: str, start: int, spend: Spend, *, anchored: bool) -> bool:
     """Follows all ways through a program at once, from `start` alone or from every place after it."""
     places: set[int] = {0}
     for at in range(start, len(text) + 1):
@@ -88,14 +39,14 @@ def _matches(program: _Program, text: str, start: int, spend: Spend, *, anchored
         places = set() if anchored else {0}
         for place in reached:
             step = program[place]
-            if isinstance(step, _Letter) and step.accepts(letter):
+            if isinstance(step, Letter) and step.accepts(letter):
                 places.add(place + 1)
         if not places:
             break
     return False
 
 
-def _reach(program: _Program, places: set[int], text: str, at: int, spend: Spend) -> set[int]:
+def _reach(program: Program, places: set[int], text: str, at: int, spend: Spend) -> set[int]:
     """Gives all places of a program that can be reached without another letter."""
     reached: set[int] = set()
     ahead = list(places)
@@ -105,255 +56,21 @@ def _reach(program: _Program, places: set[int], text: str, at: int, spend: Spend
             continue
         reached.add(place)
         step = program[place] if place < len(program) else None
-        if isinstance(step, _Split):
+        if isinstance(step, Split):
             ahead += [place + jump for jump in step.jumps]
-        elif isinstance(step, _Edge) and _is_edge(step.kind, text, at):
-            ahead.append(place + 1)
-        elif isinstance(step, _Look) and _matches(step.program, text, at, spend, anchored=True) is step.wanted:
+        elif step is not None and not isinstance(step, Letter) and _is_open(step, text, at, spend):
             ahead.append(place + 1)
     spend(1 + len(reached))
     return reached
 
 
-def _is_edge(kind: str, text: str, at: int) -> bool:
-    if kind == "^":
+def _is_open(step: Edge | Look, text: str, at: int, spend: Spend) -> bool:
+    """Tells whether the way goes on past a condition."""
+    if isinstance(step, Look):
+        return _matches(step.program, text, at, spend, anchored=True) is step.wanted
+    if step.kind == "^":
         return at == 0
-    if kind == "$":
+    if step.kind == "$":
         return at == len(text)
     before, after = text[max(0, at - 1) : at], text[at : at + 1]
-    return ((before in _WORD) != (after in _WORD)) is (kind == "b")
-
-
-class _Reader:
-    """Reads a pattern into a program, by recursion on its groups."""
-
-    __slots__ = ("_at", "_depth", "_size", "_text")
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-        self._depth = 0
-        self._size = 0
-
-    def read(self) -> _Program:
-        program = self._alternatives()
-        if self._at < len(self._text):
-            raise BadPattern("has a ) without its (")
-        return program
-
-    def _peek(self, length: int = 1) -> str:
-        return self._text[self._at : self._at + length]
-
-    def _take(self, wanted: str) -> bool:
-        if not self._text.startswith(wanted, self._at):
-            return False
-        self._at += len(wanted)
-        return True
-
-    def _letter(self) -> str:
-        letter = self._peek()
-        if not letter:
-            raise BadPattern("breaks off")
-        self._at += 1
-        return letter
-
-    def _alternatives(self) -> _Program:
-        branches = [self._sequence()]
-        while self._take("|"):
-            branches.append(self._sequence())
-        program = branches.pop()
-        while branches:
-            first = branches.pop()
-            program = [_Split((1, len(first) + 2)), *first, _Split((len(program) + 1,)), *program]
-            self._limit(program)
-        return program
-
-    def _sequence(self) -> _Program:
-        program: _Program = []
-        while self._peek() not in ("", "|", ")"):
-            atom = self._atom()
-            program += self._repeated(atom)
-            self._limit(program)
-        return program
-
-    def _limit(self, program: _Program) -> None:
-        if len(program) > MAX_INSTRUCTIONS:
-            raise BadPattern("is too large once its repetitions are written out")
-
-    def _atom(self) -> _Program:
-        letter = self._letter()
-        if letter == "(":
-            return self._group()
-        if letter == "[":
-            return [_Letter(self._set())]
-        if letter == ".":
-            return [_Letter(lambda found: found not in _LINE_ENDS)]
-        if letter in "^$":
-            return [_Edge(letter)]
-        if letter in "*+?":
-            raise BadPattern("repeats nothing")
-        if letter == "\\":
-            if self._peek() in _ENDS:
-                return [_Edge(_ENDS[self._letter()])]
-            return [_Letter(self._escape())]
-        return [_Letter(letter.__eq__)]
-
-    def _group(self) -> _Program:
-        self._depth += 1
-        if self._depth > MAX_GROUPS:
-            raise BadPattern("has too many groups inside each other")
-        look = self._peek(2) in ("?=", "?!")
-        wanted = self._peek(2) == "?="
-        if look:
-            self._at += 2
-        elif self._take("?"):
-            self._named()
-        program = self._alternatives()
-        if not self._take(")"):
-            raise BadPattern("has a ( without its )")
-        self._depth -= 1
-        return [_Look(program, wanted)] if look else program
-
-    def _named(self) -> None:
-        """Reads what follows `(?` of a group that is one: `:`, or a name."""
-        if self._take(":"):
-            return
-        if not (self._take("<") or self._take("P<")) or self._peek() in ("=", "!", ""):
-            raise BadPattern(
-                "uses a kind of group that is not supported: only (…), (?:…), (?<name>…), (?=…) and (?!…) are"
-            )
-        end = self._text.find(">", self._at)
-        if end < 0:
-            raise BadPattern("breaks off")
-        self._at = end + 1
-
-    def _repeated(self, atom: _Program) -> _Program:
-        least, most = self._bounds()
-        if self._peek() in ("*", "+"):
-            raise BadPattern("repeats a repetition")
-        if (least, most) == (1, 1):
-            return atom
-        if (len(atom) + 2) * max(least + 1, most or 0) > MAX_INSTRUCTIONS:
-            raise BadPattern("is too large once its repetitions are written out")
-        if most is None:
-            return [*atom * least, _Split((1, len(atom) + 2)), *atom, _Split((-len(atom) - 1,))]
-        return [*atom * least, *[_Split((1, len(atom) + 1)), *atom] * (most - least)]
-
-    def _bounds(self) -> tuple[int, int | None]:
-        """Reads how often the atom before may come; None stands for any number of times."""
-        sign = self._peek()
-        bounds = {"*": (0, None), "+": (1, None), "?": (0, 1)}.get(sign)
-        if bounds is None:
-            return self._counted() if sign == "{" else (1, 1)
-        self._at += 1
-        self._take("?")
-        return bounds
-
-    def _counted(self) -> tuple[int, int | None]:
-        """Reads `{n}`, `{n,}` or `{n,m}`; any other brace stands for itself."""
-        end = self._text.find("}", self._at)
-        least, comma, most = self._text[self._at + 1 : max(end, 0)].partition(",")
-        if not (least.isascii() and least.isdigit()) or (most and not (most.isascii() and most.isdigit())):
-            return 1, 1
-        if len(least) > 4 or len(most) > 4:  # noqa: PLR2004 - digits: beyond what MAX_INSTRUCTIONS lets through
-            raise BadPattern("is too large once its repetitions are written out")
-        self._at = end + 1
-        self._take("?")
-        if not comma:
-            return int(least), int(least)
-        if most and int(most) < int(least):
-            raise BadPattern("repeats at most less often than at least")
-        return int(least), int(most) if most else None
-
-    def _set(self) -> Accepts:
-        """Reads a set up to its `]`."""
-        negated = self._take("^")
-        ranges: list[tuple[str, str]] = []
-        others: list[Accepts] = []
-        while not self._take("]"):
-            first = self._member()
-            if not isinstance(first, str):
-                others.append(first)
-                continue
-            last: str | Accepts = first
-            if self._peek() == "-" and self._peek(2) != "-]":
-                self._at += 1
-                last = self._member()
-            if not isinstance(last, str):
-                ranges += [(first, first), ("-", "-")]
-                others.append(last)
-            elif last < first:
-                raise BadPattern("has a range that ends before it begins")
-            else:
-                ranges.append((first, last))
-
-        def accepts(letter: str) -> bool:
-            inside = any(low <= letter <= high for low, high in ranges) or any(other(letter) for other in others)
-            return inside is not negated
-
-        return accepts
-
-    def _member(self) -> str | Accepts:
-        """Reads one letter of a set, or a set within it."""
-        letter = self._letter()
-        if letter != "\\":
-            return letter
-        if self._take("b"):
-            return "\b"
-        escaped = self._literal()
-        return self._class() if escaped is None else escaped
-
-    def _escape(self) -> Accepts:
-        escaped = self._literal()
-        return self._class() if escaped is None else escaped.__eq__
-
-    def _literal(self) -> str | None:
-        """Reads what follows a backslash where it stands for one letter."""
-        letter = self._peek()
-        if letter in _HEX:
-            return self._hex()
-        if letter in _CONTROLS and letter:
-            self._at += 1
-            return _CONTROLS[letter]
-        if letter == "c":
-            self._at += 1
-            return chr(ord(self._letter()) % 32)
-        if letter and not (letter.isascii() and letter.isalnum()):
-            self._at += 1
-            return letter
-        return None
-
-    def _hex(self) -> str:
-        length = _HEX[self._letter()]
-        digits = self._peek(length)
-        if length > 2 and self._take("{"):  # noqa: PLR2004 - \u{…}, where \x{…} is none
-            digits = self._text[self._at : max(self._text.find("}", self._at), 0)]
-            length = len(digits) + 1
-        try:
-            letter = chr(int(digits, 16))
-        except (ValueError, OverflowError):
-            raise BadPattern("has an escape without its digits") from None
-        self._at += length
-        return letter
-
-    def _class(self) -> Accepts:
-        """Reads what follows a backslash where it stands for a kind of letters."""
-        name = self._letter()
-        lower = name.lower()
-        if lower in _SETS:
-            letters, wanted = _SETS[lower], name == lower
-            return lambda letter: (letter in letters) is wanted
-        if lower == "p" and self._take("{"):
-            return self._category(wanted=name == lower)
-        if name.isdigit() or name == "k":
-            raise BadPattern("refers back to a group, which is not supported")
-        raise BadPattern(f"has an escape that is not known: \\{name}")
-
-    def _category(self, *, wanted: bool) -> Accepts:
-        """Reads a general category of Unicode, such as `L` or `Lu`."""
-        end = self._text.find("}", self._at)
-        category = self._text[self._at : max(end, 0)]
-        if not 1 <= len(category) <= 2 or category[0] not in "LMNPSZC":  # noqa: PLR2004 - letters of a category
-            raise BadPattern("names a property of Unicode that is not supported: only categories such as L or Lu are")
-        self._at = end + 1
-        return lambda letter: unicodedata.category(letter).startswith(category) is wanted
+    return ((before in WORD) != (after in WORD)) is (step.kind == "b")

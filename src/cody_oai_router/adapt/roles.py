@@ -17,6 +17,7 @@ from cody_oai_router.lessons import Lesson
 # Words, not white space and no zero-width characters: models were seen to echo those in a loop (contract §8, trap 6).
 PLACEHOLDER: Final = msgspec.Raw(b'"(empty)"')
 CALL_PLACEHOLDER: Final = msgspec.Raw(b'"(calls a tool)"')
+FIRST_TURN: Final = Turn(role="user", parts=(TextPart(msgspec.Raw(b'"(The conversation begins.)"')),))
 LAST_TURN: Final = Turn(role="user", parts=(TextPart(msgspec.Raw(b'"Continue."')),))
 
 _TAGS: Final[dict[Role, bytes]] = {
@@ -47,6 +48,11 @@ def adapt_turns(
         adapted.append(_filled(turn, notes, blank=blank) if carried else wrapped(turn, notes))
     if "merge" in lessons:
         adapted = _merge(adapted, notes)
+    if "begin-with-user" in lessons:
+        start = 1 if adapted and adapted[0].role == "system" else 0
+        if adapted[start:] and adapted[start].role == "assistant":
+            adapted.insert(start, FIRST_TURN)
+            notes.add("messages:user-turn-first")
     if "end-with-user" in lessons and adapted and adapted[-1].role == "assistant":
         adapted.append(LAST_TURN)
         notes.add("messages:user-turn-added")
@@ -57,13 +63,16 @@ def wrapped(turn: Turn, notes: set[str]) -> Turn:
     """Gives a turn of a role that cannot be carried as words of the user, in the tags of that role; notes it."""
     notes.add(f"{turn.role}:wrapped")
     images = tuple(part for part in turn.parts if isinstance(part, ImagePart))
-    return Turn(role="user", parts=(TextPart(_tagged(turn, _TAGS[turn.role])), *images), listed=bool(images))
+    hints = [part.cache_control for part in turn.parts if isinstance(part, TextPart) and part.cache_control is not None]
+    text = TextPart(_tagged(turn, _TAGS[turn.role]), hints[-1] if hints else None)
+    return Turn(role="user", parts=(text, *images), listed=bool(images or hints))
 
 
 def joined(turns: Sequence[Turn]) -> Turn:
     """Joins turns by blank lines into one of the first one's role; parts stay parts, strings stay one string."""
     first = turns[0]
     calls = tuple(call for turn in turns for call in turn.calls)
+    turns = [turn for turn in turns if turn.calls or not all(map(_is_empty, turn.parts))] or turns[:1]
     listed = any(turn.listed for turn in turns)
     if listed:
         parts = first.parts + tuple(part for turn in turns[1:] for part in _after_blank_line(turn.parts))
@@ -84,13 +93,12 @@ def _texts(turn: Turn) -> list[msgspec.Raw]:
 
 
 def _filled(turn: Turn, notes: set[str], *, blank: bool) -> Turn:
-    parts = turn.parts
-    if blank:
-        parts = tuple(part for part in parts if not _is_blank(part))
-    if not all(map(_is_empty, parts)):
+    is_nothing = _is_blank if blank else _is_empty
+    parts = tuple(part for part in turn.parts if not is_nothing(part))
+    if parts:
         if len(parts) == len(turn.parts):
             return turn
-        notes.add("content:filled")
+        notes.add("content:empty-dropped")
         return msgspec.structs.replace(turn, parts=parts)
     notes.add("content:filled")
     filler = CALL_PLACEHOLDER if turn.calls else PLACEHOLDER

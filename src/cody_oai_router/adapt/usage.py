@@ -92,8 +92,16 @@ class Estimator:
 
 def estimate_prompt(prompt: Prompt) -> int:
     """Estimates the tokens of a prompt as its client wrote it; no text is decoded."""
-    size = sum(map(_turn_size, prompt.turns)) + sum(map(_tool_size, prompt.tools))
-    images = sum(isinstance(part, ImagePart) for turn in prompt.turns for part in turn.parts)
+    size = sum(map(_tool_size, prompt.tools))
+    images = 0
+    for turn in prompt.turns:  # loops, since every request comes here
+        for part in turn.parts:
+            if isinstance(part, TextPart):
+                size += len(part.text) - _QUOTES
+            elif isinstance(part, ImagePart):
+                images += 1
+        if turn.calls or turn.name:
+            size += _named_size(turn)
     return _tokens(size) + TURN_TOKENS * len(prompt.turns) + IMAGE_TOKENS * images
 
 
@@ -131,9 +139,8 @@ def _size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def _turn_size(turn: Turn) -> int:
-    texts = sum(len(part.text) - _QUOTES for part in turn.parts if isinstance(part, TextPart))
-    return texts + sum(_size(call.name) + _size(call.arguments) for call in turn.calls) + _size(turn.name or "")
+def _named_size(turn: Turn) -> int:
+    return sum(_size(call.name) + _size(call.arguments) for call in turn.calls) + _size(turn.name or "")
 
 
 def _tool_size(tool: Tool) -> int:

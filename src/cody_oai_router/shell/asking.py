@@ -16,12 +16,13 @@ from cody_oai_router.conversation import Collector, Prompt, Reply, play
 from cody_oai_router.exchange import Again, Plan
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import ClientError, Clocks, Incoming, Outgoing
+from cody_oai_router.lessons import Lesson
 from cody_oai_router.relay import Source, Upstream
 from cody_oai_router.shell.failures import fault_of
 from cody_oai_router.shell.pages import decoded
 from cody_oai_router.shell.reception import Outlet, Reception
 from cody_oai_router.shell.workshop import Workshop
-from cody_oai_router.sourcegraph.refusals import read_fault
+from cody_oai_router.sourcegraph.refusals import read_fault, seconds_until
 from cody_oai_router.upstreams import completions_stream, llm_api
 from cody_oai_router.upstreams.requests import request_headers
 
@@ -79,7 +80,12 @@ class Asking:
         self._stream = stream
         self._nonce = nonce
         self._before: set[str] = set()
-        self._patience = shop.settings.timeouts.concurrency_wait
+        self._lessons: frozenset[Lesson] = frozenset()
+        self._refused: set[int] = set()
+        self._closed: Fault | None = None
+        timeouts = shop.settings.timeouts
+        # After our head has left, a limit could not be told as one any more.
+        self._patience = min(timeouts.concurrency_wait, timeouts.head_hold if stream else timeouts.concurrency_wait)
 
     async def settle(self) -> Reply | Fault | None:
         """Gives a reply to write, a fault, or nothing for a stream that went well."""
@@ -93,7 +99,9 @@ class Asking:
                 self._before.add("repair")
                 continue
             if not isinstance(outcome, Fault):
+                self._keep_lessons(plan)
                 return outcome
+            outcome = self._dated(outcome)
             api = self._shop.settings.sourcegraph_api
             again = exchanges.again(outcome, plan, frozenset(self._before), api=api, patience=self._patience)
             if again is None or self._is_too_late(again):
@@ -107,12 +115,12 @@ class Asking:
 
     def _make_plan(self) -> Plan | Fault:
         settings, instance = self._shop.settings, self._shop.instance
-        site = instance.site
-        if "gate" in self._before:
+        site = instance.site.without(self._refused)
+        if self._closed is not None:
             site = msgspec.structs.replace(site, gated=True)
         road = exchanges.choose(self._prompt, self._resolved, site, settings.sourcegraph_api)
         budgets = exchanges.Budgets(settings.default_max_tokens, settings.default_max_tokens_reasoning)
-        lessons = instance.lessons(self._resolved.ref)
+        lessons = instance.lessons(self._resolved.ref) | self._lessons
         whole = "ask-whole" in self._before
         plan = exchanges.plan(self._prompt, self._resolved, road, lessons, budgets, nonce=self._nonce, whole=whole)
         if isinstance(plan, Plan):
@@ -120,14 +128,33 @@ class Asking:
         return plan
 
     async def _prepare(self, again: Again, tried: Plan, fault: Fault) -> None:
-        """Keeps what a refusal taught, or waits as it asks to."""
+        """Takes what a refusal taught into the next request, or waits as it asks to."""
         self._before.add(again.why)
-        self._shop.instance.learn(tried, again)
+        if again.lesson is not None:
+            self._lessons |= {again.lesson}
+        if again.why == "older":
+            self._refused.add(tried.road.version)
         if again.why == "gate":
-            self._shop.instance.gate(fault)
+            self._closed = fault
         if again.why == "wait":
             self._patience -= again.wait
             await asyncio.sleep(again.wait)
+
+    def _keep_lessons(self, plan: Plan) -> None:
+        """Has the instance remembered by what it taught, now that this has led to an answer."""
+        instance = self._shop.instance
+        instance.learn(plan.ref, self._lessons)
+        instance.refuses(self._refused)
+        if self._closed is not None:
+            instance.gate(self._closed)
+        elif plan.road.endpoint == "llm":
+            instance.ungate()
+
+    def _dated(self, fault: Fault) -> Fault:
+        """Turns a time to come back at into seconds."""
+        if fault.retry_at is None or fault.retry_after is not None:
+            return fault
+        return msgspec.structs.replace(fault, retry_after=seconds_until(fault.retry_at, self._shop.clock.wall()))
 
     async def _ask(self, plan: Plan) -> Reply | Prompt | Fault | None:
         """Sends one request and carries its answer; gives a prompt where the answer has to be asked for once more."""
@@ -137,12 +164,10 @@ class Asking:
                 return await self._refusal(incoming)
         except ClientError as error:
             return fault_of(error)
-        if plan.road.endpoint == "llm":
-            self._shop.instance.ungate()
         if self._stream is not None and plan.check is None:
-            return await self._receive(plan, incoming, self._stream, size_limit=None)
+            return await self._receive(plan, incoming, self._stream)
         collector = Collector()
-        fault = await self._receive(plan, incoming, collector, size_limit=self._shop.settings.limits.reply_bytes)
+        fault = await self._receive(plan, incoming, collector)
         return fault if fault is not None else self._judged(plan, collector.reply())
 
     def _judged(self, plan: Plan, reply: Reply | Fault) -> Reply | Prompt | Fault | None:
@@ -159,7 +184,7 @@ class Asking:
         body = await incoming.read(MAX_ERROR_BYTES)
         return read_fault(incoming.status, decoded(incoming.headers), body, self._shop.clock.wall())
 
-    async def _receive(self, plan: Plan, incoming: Incoming, outlet: Outlet, *, size_limit: int | None) -> Fault | None:
+    async def _receive(self, plan: Plan, incoming: Incoming, outlet: Outlet) -> Fault | None:
         limits = self._shop.settings.limits
         upstream = _UPSTREAMS[plan.road.endpoint]
         source = Source(
@@ -169,7 +194,7 @@ class Asking:
             event_limit=limits.event_bytes,
             reply_limit=limits.reply_bytes,
         )
-        reception = Reception(incoming, source, outlet, size_limit=size_limit)
+        reception = Reception(incoming, source, outlet, size_limit=limits.reply_bytes)
         self._client.attach(incoming)
         incoming.attach(reception)
         try:
@@ -188,7 +213,9 @@ class Asking:
     def _clocks(self, plan: Plan) -> Clocks:
         timeouts = self._shop.settings.timeouts
         first_byte = timeouts.slow_first_byte if plan.slow else timeouts.first_byte
-        return Clocks(timeouts.connect, first_byte, timeouts.idle, timeouts.total)
+        # Whole arguments of a call, and thoughts, may be kept back in the middle of an answer as well.
+        idle = max(timeouts.idle, first_byte) if plan.slow or self._prompt.tools else timeouts.idle
+        return Clocks(timeouts.connect, first_byte, idle, timeouts.total)
 
 
 class StreamOutlet(Outlet, Protocol):

@@ -6,11 +6,11 @@ that says nothing of itself still answers on the LLM API, with the model's name 
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from cody_oai_router.catalogue import Catalogue, Model, merged, read_listing, read_supported
-from cody_oai_router.exchange import Again, Plan, Site
+from cody_oai_router.exchange import Site
 from cody_oai_router.faults import UPSTREAM_GATE, Fault
 from cody_oai_router.http1 import Client
 from cody_oai_router.lessons import LIFETIME, OF_INSTANCE, Lesson
@@ -18,13 +18,20 @@ from cody_oai_router.settings import Settings
 from cody_oai_router.shell.clock import Clock
 from cody_oai_router.shell.log import Log
 from cody_oai_router.shell.pages import Pages
-from cody_oai_router.site import CONTEXT_FILTERS, has_context_filters, read_client_config, read_release
+from cody_oai_router.site import (
+    CONTEXT_FILTERS,
+    PRODUCT_VERSION,
+    has_context_filters,
+    read_client_config,
+    read_release,
+)
 from cody_oai_router.upstreams import completions_stream
 from cody_oai_router.upstreams.requests import (
     CLIENT_CONFIG_PATH,
     CONTEXT_FILTERS_PATH,
     HEALTH_PATH,
     MODELS_PATH,
+    PRODUCT_VERSION_PATH,
     SUPPORTED_PATH,
 )
 
@@ -60,6 +67,8 @@ class Instance:
         self._discovery: asyncio.Task[None] | None = None
         self._aside: asyncio.Task[None] | None = None
         self._lessons: dict[tuple[str, Lesson], float] = {}
+        self._asked = False  # once; who comes later does not wait for another try
+        self._filters_asked = False
         self._api_version: int | None = None
         self._refused: dict[int, float] = {}  # api-versions, and until when that counts
         self._gate_seen = 0
@@ -70,7 +79,7 @@ class Instance:
         """Gives the models; asks the instance where nothing is known yet, and in the background where it is stale."""
         if self._clock.monotonic() >= self._good_until and self._discovery is None:
             self._discovery = asyncio.get_running_loop().create_task(self._discover())
-        if self._models is None and self._discovery is not None:
+        if not self._asked and self._discovery is not None:
             await asyncio.shield(self._discovery)
         return self._catalogue
 
@@ -79,13 +88,10 @@ class Instance:
         """What is known of the roads to its models."""
         now = self._clock.monotonic()
         version = self._api_version
-        newest = completions_stream.NEWEST if version is None else min(version, completions_stream.NEWEST)
+        if version is not None:
+            version = min(version, completions_stream.NEWEST)
         refused = [step for step, until in self._refused.items() if until > now]
-        if refused:
-            version = completions_stream.older(min(*refused, newest + 1)) or 0
-        elif version is not None:
-            version = newest
-        return Site(version, gated=self._gated_until > now)
+        return Site(version, gated=self._gated_until > now).without(refused)
 
     def lessons(self, ref: str) -> frozenset[Lesson]:
         """Gives what this instance has taught about a model, or about all of them, within the last hour."""
@@ -93,13 +99,16 @@ class Instance:
         known = self._lessons.items()
         return frozenset(lesson for (model, lesson), until in known if model in (ref, _ALL) and until > now)
 
-    def learn(self, tried: Plan, again: Again) -> None:
-        """Keeps what a refusal taught for an hour."""
+    def learn(self, ref: str, lessons: Iterable[Lesson]) -> None:
+        """Keeps for an hour what refusals have taught, by which an answer was had."""
         until = self._clock.monotonic() + LIFETIME
-        if again.lesson is not None:
-            self._lessons[_ALL if again.lesson in OF_INSTANCE else tried.ref, again.lesson] = until
-        elif again.why == "older":
-            self._refused[tried.road.version] = until
+        for lesson in lessons:
+            self._lessons[_ALL if lesson in OF_INSTANCE else ref, lesson] = until
+
+    def refuses(self, versions: Iterable[int]) -> None:
+        """Keeps for an hour that the instance refused api-versions of Cody's stream, and took an older one."""
+        until = self._clock.monotonic() + LIFETIME
+        self._refused |= dict.fromkeys(versions, until)
 
     def gate(self, fault: Fault) -> None:
         """Keeps for an hour that the LLM API is closed: from its second sign on, as one may be a load balancer's mood."""
@@ -127,38 +136,48 @@ class Instance:
 
     async def _discover(self) -> None:
         try:
-            async with asyncio.timeout(DISCOVERY_SECONDS):
-                listing, supported, config = await asyncio.gather(
-                    self._pages.get(MODELS_PATH), self._pages.get(SUPPORTED_PATH), self._pages.get(CLIENT_CONFIG_PATH)
-                )
-                self._api_version = await self._read_api_version(config)
-            self._keep(listing, supported)
-            if self._aside is None:
-                self._aside = asyncio.get_running_loop().create_task(self._look_for_context_filters())
-        except TimeoutError:
-            self.listing_fault = Fault(kind="timed_out", message="Sourcegraph did not list its models in time.")
-            self._good_until = self._clock.monotonic() + RETRY_SECONDS
+            listing, supported, version = await asyncio.gather(
+                self._page(MODELS_PATH), self._page(SUPPORTED_PATH), self._offered_version()
+            )
+            self._keep(listing, supported, version)
         finally:
+            self._asked = True
             self._discovery = None
+        if not self._filters_asked and self._aside is None:
+            self._aside = asyncio.get_running_loop().create_task(self._look_for_context_filters())
 
-    async def _read_api_version(self, config: bytes | Fault) -> int | None:
+    async def _page(self, path: str, query: str = "") -> bytes | Fault:
+        """Gives one page; that it is slow keeps nobody from the others."""
+        try:
+            async with asyncio.timeout(DISCOVERY_SECONDS):
+                return await (self._pages.query(path, query) if query else self._pages.get(path))
+        except TimeoutError:
+            return Fault(kind="timed_out", message=f"Sourcegraph did not answer {path} in time.")
+
+    async def _offered_version(self) -> int | None:
         """Gives the newest api-version of Cody's stream; by the release where the instance does not say it itself."""
+        config = await self._page(CLIENT_CONFIG_PATH)
         found = None if isinstance(config, Fault) else read_client_config(config)
         if found is not None:
+            # What it says now is newer than what it once refused.
+            self._refused = {step: until for step, until in self._refused.items() if step > found.api_version}
             return found.api_version
-        health = await self._pages.get(HEALTH_PATH)
-        release = None if isinstance(health, Fault) else read_release(health)
+        if isinstance(config, Fault) and config.kind == "timed_out":
+            return None
+        pages = (self._page(HEALTH_PATH), self._page(PRODUCT_VERSION_PATH, PRODUCT_VERSION))
+        told = [read_release(page) for page in await asyncio.gather(*pages) if isinstance(page, bytes)]
+        release = next((found for found in told if found is not None), None)
         return completions_stream.newest_of(release) if release else None
 
     async def _look_for_context_filters(self) -> None:
         """Says once that there are context filters; nothing waits for this."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DISCOVERY_SECONDS):
-                answer = await self._pages.query(CONTEXT_FILTERS_PATH, CONTEXT_FILTERS)
-                if not isinstance(answer, Fault) and has_context_filters(answer):
-                    self._log.note(_FILTERS_NOTICE)
+        answer = await self._page(CONTEXT_FILTERS_PATH, CONTEXT_FILTERS)
+        self._aside = None
+        self._filters_asked = isinstance(answer, bytes)
+        if isinstance(answer, bytes) and has_context_filters(answer):
+            self._log.note(_FILTERS_NOTICE)
 
-    def _keep(self, listing: bytes | Fault, supported: bytes | Fault) -> None:
+    def _keep(self, listing: bytes | Fault, supported: bytes | Fault, version: int | None) -> None:
         models = merged(
             None if isinstance(listing, Fault) else read_listing(listing),
             None if isinstance(supported, Fault) else read_supported(supported),
@@ -167,7 +186,10 @@ class Instance:
         if models is not None:
             self._models = models
             self._catalogue = self._made(models)
-        self._good_until = self._clock.monotonic() + (RETRY_SECONDS if models is None else FRESH_SECONDS)
+        if version is not None:
+            self._api_version = version
+        known = models is not None and version is not None
+        self._good_until = self._clock.monotonic() + (FRESH_SECONDS if known else RETRY_SECONDS)
 
     def _made(self, models: Sequence[Model]) -> Catalogue:
         return Catalogue(models, aliases=self._settings.model_aliases, default=self._settings.default_model)

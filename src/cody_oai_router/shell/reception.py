@@ -11,7 +11,9 @@ from cody_oai_router.shell.failures import fault_of
 
 
 class Outlet(Protocol):
-    """Where the events of an answer go: to a client as they come, or into a whole reply."""
+    """Where the events of an answer go: to a client as they come, or into a whole reply. `size` is what it holds of them, in characters."""
+
+    size: int
 
     def feed(self, events: list[Event]) -> None:
         """Takes the next events, at least one; the last one may be a `Failed`."""
@@ -19,13 +21,16 @@ class Outlet(Protocol):
 
 
 class Reception:
-    """The sink of one upstream answer. `outcome` becomes None for a complete answer, or the fault that broke it."""
+    """The sink of one upstream answer. `outcome` becomes None for a complete answer, or the fault that broke it.
 
-    def __init__(self, incoming: Incoming, source: Source, outlet: Outlet, *, size_limit: int | None) -> None:
+    After a complete answer the rest of the body, if there is any, is read and thrown away, so that its connection can be used again.
+    """
+
+    def __init__(self, incoming: Incoming, source: Source, outlet: Outlet, *, size_limit: int) -> None:
         self._incoming = incoming
         self._source = source
         self._outlet = outlet
-        self._left = size_limit
+        self._size_limit = size_limit
         self.first_byte = 0.0
         self.outcome: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
 
@@ -33,18 +38,18 @@ class Reception:
         """Takes the next bytes of the body."""
         if not self.first_byte:
             self.first_byte = self.outcome.get_loop().time()
-        if self._left is not None:
-            self._left -= len(data)
-            if self._left < 0:
-                message = "Sourcegraph's answer is longer than MAX_REPLY_BYTES allows."
-                self._settle(Fault(kind="bad_gateway", message=message))
-                return
-        self._hand_on(self._source.feed(data))
+        if self.outcome.done():
+            return
+        events = self._source.feed(data)
+        if events:
+            self._outlet.feed(events)
         if self._source.failed is not None:
             self._settle(self._source.failed)
-        elif self._source.cut:
+        elif self._source.complete:
             self._settle(None)
-            self._incoming.cancel()
+        elif self._outlet.size > self._size_limit:
+            message = "Sourcegraph's answer is longer than MAX_REPLY_BYTES allows."
+            self._settle(Fault(kind="bad_gateway", message=message))
 
     def on_end(self, *, delimited: bool) -> None:
         """Takes the end of the body."""
@@ -63,5 +68,5 @@ class Reception:
     def _settle(self, fault: Fault | None) -> None:
         if not self.outcome.done():
             self.outcome.set_result(fault)
-        if fault is not None:
+        if fault is not None or self._source.cut:
             self._incoming.cancel()

@@ -15,12 +15,13 @@ _HEARTBEAT = write_comment("keep-alive")
 class Choice:
     """One choice of a streamed answer. `begun` tells that a part of it is out, after which it is not asked for again."""
 
-    __slots__ = ("_stream", "begun", "writer")
+    __slots__ = ("_stream", "begun", "size", "writer")
 
     def __init__(self, stream: "Stream", writer: Writer) -> None:
         self._stream = stream
         self.writer = writer
         self.begun = False
+        self.size = 0  # nothing is held here
 
     def feed(self, events: list[Event]) -> None:
         """Writes events as they come, in one write; a failure is left to `Stream.fail`, which knows whether anything is out."""

@@ -62,6 +62,18 @@ class UsageFields(msgspec.Struct):
     completion_tokens_details: _CompletionDetails | None = None
 
 
+_fields = msgspec.json.Decoder(UsageFields).decode
+
+
+def read_usage(raw: msgspec.Raw) -> Usage | None:
+    """Reads a `usage` object; nothing where it is none, which is no reason to lose an answer."""
+    try:
+        fields = _fields(raw)
+    except msgspec.DecodeError:
+        return None
+    return usage_of(fields)
+
+
 def usage_of(fields: UsageFields) -> Usage:
     """Gives the usage as an event; credits are rounded up, as the server's own are."""
     prompt = fields.prompt_tokens_details or _PromptDetails()

@@ -57,7 +57,7 @@ class Documents:
 class _Call:
     """One call: the id that upstream uses for it, and how many calls have been taken out of that one so far."""
 
-    __slots__ = ("documents", "index", "name", "splits", "upstream_id")
+    __slots__ = ("documents", "empty", "index", "name", "splits", "upstream_id")
 
     def __init__(self, index: int, upstream_id: str, name: str, splits: int, documents: Documents) -> None:
         self.index = index
@@ -65,6 +65,7 @@ class _Call:
         self.name = name
         self.splits = splits
         self.documents = documents
+        self.empty = True
 
     @property
     def id(self) -> str:
@@ -74,13 +75,14 @@ class _Call:
 class CallIndexer:
     """Turns upstream's pieces of calls into events with gapless indexes."""
 
-    __slots__ = ("_by_id", "_by_index", "_count", "_current", "_limit", "_split")
+    __slots__ = ("_by_id", "_by_index", "_calls", "_count", "_current", "_limit", "_split")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._count = 0
         self._by_id: dict[str, _Call] = {}
         self._by_index: dict[int, _Call] = {}
+        self._calls: list[_Call] = []
         self._current: _Call | None = None
         self._split = False
 
@@ -105,6 +107,12 @@ class CallIndexer:
             self._arguments(call, index, arguments, events)
         return events
 
+    def rest(self) -> list[Event]:
+        """Gives an empty object to each call that got no arguments, as tools without parameters do: clients parse them."""
+        empty = [call for call in self._calls if call.empty]
+        filled: list[Event] = [CallArguments(call.index, "{}") for call in empty]
+        return [*filled, Adapted("arguments:filled")] if filled else filled
+
     def _known(self, index: int, call_id: str, name: str) -> _Call | None:
         if call_id:
             return self._by_id.get(call_id)
@@ -115,6 +123,7 @@ class CallIndexer:
 
     def _begin(self, index: int, call: _Call, events: list[Event]) -> _Call:
         self._count += 1
+        self._calls.append(call)
         if call.upstream_id:
             self._by_id[call.upstream_id] = call  # what upstream still sends under this id belongs to its newest call
         self._by_index[index] = call
@@ -124,6 +133,7 @@ class CallIndexer:
     def _arguments(self, call: _Call, index: int, text: str, events: list[Event]) -> None:
         own, *others = itertools.islice(call.documents.take(text), self._limit + 1)
         if own:
+            call.empty = False
             events.append(CallArguments(call.index, own))
         if others and not self._split:
             self._split = True
@@ -131,4 +141,5 @@ class CallIndexer:
         for document in others:
             following = _Call(self._count, call.upstream_id, call.name, call.splits + 1, call.documents)
             self._current = call = self._begin(index, following, events)
+            call.empty = False
             events.append(CallArguments(call.index, document))

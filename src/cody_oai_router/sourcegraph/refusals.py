@@ -34,9 +34,6 @@ _LONGEST_WAIT: Final = 32 * 86400
 
 _KINDS: Final[dict[int, Kind]] = {
     400: "bad_request",
-    401: "unauthenticated",
-    403: "forbidden",
-    404: "not_found",
     406: "bad_request",
     408: "timed_out",
     413: "too_large",
@@ -48,9 +45,18 @@ _KINDS: Final[dict[int, Kind]] = {
     504: "timed_out",
 }
 
+# By which an instance says that an endpoint is not there, or not for this licence (contract §3.4, §10: nobody has seen the real one).
+_GATES: Final[dict[int, Kind]] = {402: "forbidden", 403: "forbidden", 404: "not_found", 410: "not_found"}
+_REFUSED_BY_PROVIDER: Final[dict[int, Kind]] = {401: "forbidden", 403: "forbidden", 404: "model_not_found"}
+
+# Words that say it all, whatever status they come with (contract §1.2, §4.1).
+_CODY_IS_OFF: Final = "cody is not enabled"
+_FILTERED: Final = "ClientCodyIgnoreCompatibilityError"
+_PLAIN_REASONS: Final = (_CODY_IS_OFF, _FILTERED)
+
 _SIGN_IN_ADVICE: Final = "Sourcegraph did not accept the token; check SOURCEGRAPH_API_TOKEN and SOURCEGRAPH_BASE_URL."
 _GATE_ADVICE: Final = (
-    "Sourcegraph does not serve this endpoint: the LLM API is off or not licensed on this instance (a licence feature since 6.8), "
+    "Sourcegraph does not serve this endpoint: it is off or not licensed on this instance (the LLM API is a licence feature since 6.8), "
     "or SOURCEGRAPH_BASE_URL or SOURCEGRAPH_END_POINT is wrong."
 )
 
@@ -79,7 +85,7 @@ def read_fault(status: int, headers: Mapping[str, str], body: bytes, now: float)
     if any(name.startswith("x-") and name.endswith("-u2f-challenge") for name in headers):
         message = "A proxy of your company in front of Sourcegraph wants you to sign in again; do so in the browser, then retry."
         return Fault(kind="unauthenticated", message=message)
-    fault = _html(status, body) if _is_html(body) else _spoken(status, words_of(body))
+    fault = _html(status, body) if _is_html(body) else _answered(status, words_of(body))
     if fault.kind == "rate_limited":
         return _limited(fault, headers, now)
     if fault.kind == "unavailable":
@@ -90,8 +96,8 @@ def read_fault(status: int, headers: Mapping[str, str], body: bytes, now: float)
 def _limited(fault: Fault, headers: Mapping[str, str], now: float) -> Fault:
     """Adds to a rate limit what is known of it: how much is allowed, and when to come back (contract §4.6)."""
     wait = retry_after(headers, now)
-    if wait is None:
-        wait = _told(fault.said, now)
+    if wait is None and fault.retry_at is not None:
+        wait = seconds_until(fault.retry_at, now)
     limit = headers.get("x-ratelimit-limit", "").strip()
     known = [f"limit {limit}"] if limit.isdecimal() and len(limit) <= _LONGEST_NUMBER else []
     known += [f"try again in {wait} s"] if wait is not None else []
@@ -99,13 +105,15 @@ def _limited(fault: Fault, headers: Mapping[str, str], now: float) -> Fault:
     return msgspec.structs.replace(fault, message=message, retry_after=wait)
 
 
-def _told(words: str, now: float) -> int | None:
-    """Gives the seconds to wait from a date in the words themselves, as Go writes one (seen with concurrency limits)."""
+def seconds_until(time: float, now: float) -> int | None:
+    """Gives the whole seconds to wait until a time (both in Unix seconds); nothing where that would be no wait but a mistake."""
+    return math.ceil(max(0.0, time - now)) if time - now <= _LONGEST_WAIT else None
+
+
+def _told(words: str) -> float | None:
+    """Gives the time to come back from the words themselves, as Go writes one (seen with concurrency limits)."""
     found = _GO_DATE.search(words)
-    if not found:
-        return None
-    seconds = calendar.timegm((*map(int, found.groups()), 0, 0, 0)) - now
-    return math.ceil(max(0, seconds)) if seconds <= _LONGEST_WAIT else None
+    return calendar.timegm((*map(int, found.groups()), 0, 0, 0)) if found else None
 
 
 def fault_of_text(data: bytes) -> Fault:
@@ -180,32 +188,48 @@ def _inner_status(status: int, words: str) -> int:
     if status < STATUS["internal"]:
         return status
     lowered = words.lower()
-    if "rate limit" in lowered:
+    if "rate limit" in lowered or "concurrency limit" in lowered:
         return STATUS["rate_limited"]
     if "context deadline exceeded" in lowered:
         return STATUS["timed_out"]
     return status
 
 
+def _answered(status: int, words: str) -> Fault:
+    """Words a refusal that came as an HTTP status: of the token, of the endpoint, or of what was asked."""
+    if any(known in words for known in _PLAIN_REASONS):
+        return _spoken(status, words)
+    if status == STATUS["unauthenticated"]:
+        return Fault(kind="unauthenticated", message=f"{_SIGN_IN_ADVICE} {_said(status, words)}", said=words)
+    if status in _GATES:
+        message = f"{_GATE_ADVICE} {_said(status, words)}"
+        return Fault(kind=_GATES[status], message=message, said=words, code=UPSTREAM_GATE)
+    return _spoken(status, words)
+
+
+def _said(status: int, words: str) -> str:
+    return f"Sourcegraph says: {words}" if words else f"Sourcegraph answered {status} and said nothing."
+
+
 def _spoken(status: int, words: str) -> Fault:
+    """Words a refusal by what it says; a status inside the words is the model's provider's, not the instance's."""
     status = _inner_status(status, words)
+    said = _said(status, words)
+    if _CODY_IS_OFF in words:
+        return Fault(kind="forbidden", message=f"{said} (Ask your site admin; the token is not at fault.)", said=words)
+    if _FILTERED in words:
+        return Fault(kind="forbidden", message=f"{said} {_FILTERS_ADVICE}", said=words)
+    if status in _REFUSED_BY_PROVIDER:
+        message = f"The provider of the model refused what Sourcegraph asked it; your token is not at fault. {said}"
+        return Fault(kind=_REFUSED_BY_PROVIDER[status], message=message, said=words)
     odd = status not in _KINDS and 400 <= status < 500  # noqa: PLR2004 - HTTP's client errors
     kind: Kind = _KINDS.get(status, "bad_request" if odd else "bad_gateway")
-    override = status if odd else None
-    said = f"Sourcegraph says: {words}" if words else f"Sourcegraph answered {status} and said nothing."
-    if "cody is not enabled" in words:
-        return Fault(kind="forbidden", message=f"{said} (Ask your site admin; the token is not at fault.)", said=words)
-    if "ClientCodyIgnoreCompatibilityError" in words:
-        return Fault(kind="forbidden", message=f"{said} {_FILTERS_ADVICE}", said=words)
-    if kind == "unauthenticated":
-        return Fault(kind=kind, message=f"{_SIGN_IN_ADVICE} {said}", said=words)
-    if kind in ("forbidden", "not_found"):
-        kind = "forbidden" if kind == "forbidden" else "not_found"
-        return Fault(kind=kind, message=f"{_GATE_ADVICE} {said}", said=words, code=UPSTREAM_GATE)
     if kind == "timed_out":
-        message = f"The model took longer than the instance allows. {said}"
-        return Fault(kind=kind, message=message, said=words)
-    return Fault(kind=kind, message=said, said=words, override=override, code=_code(words))
+        return Fault(kind=kind, message=f"The model took longer than the instance allows. {said}", said=words)
+    retry_at = _told(words) if kind == "rate_limited" else None
+    return Fault(
+        kind=kind, message=said, said=words, override=status if odd else None, code=_code(words), retry_at=retry_at
+    )
 
 
 def _code(words: str) -> str | None:
@@ -234,5 +258,7 @@ def _html(status: int, body: bytes) -> Fault:
         f"A web page{named} came instead of an answer (HTTP {status}): a sign-in page or a proxy stands between this machine and "
         "Sourcegraph, or SOURCEGRAPH_BASE_URL is not the address of the instance."
     )
-    kind: Kind = _KINDS.get(status, "bad_gateway") if status >= 400 else "bad_gateway"  # noqa: PLR2004 - HTTP's errors
-    return Fault(kind=kind, message=message)
+    if status in _GATES:
+        return Fault(kind=_GATES[status], message=message, code=UPSTREAM_GATE)
+    kinds: dict[int, Kind] = {401: "unauthenticated", **_KINDS}
+    return Fault(kind=kinds.get(status, "bad_gateway"), message=message)

@@ -13,6 +13,7 @@ MODELS_PATH: Final = "/.api/llm/models"
 SUPPORTED_PATH: Final = "/.api/modelconfig/supported-models.json"
 CLIENT_CONFIG_PATH: Final = "/.api/client-config"
 CONTEXT_FILTERS_PATH: Final = "/.api/graphql?ContextFilters"
+PRODUCT_VERSION_PATH: Final = "/.api/graphql?ProductVersion"
 HEALTH_PATH: Final = "/healthz"
 
 CLIENT_NAME: Final = f"cody-oai-router {__version__}"

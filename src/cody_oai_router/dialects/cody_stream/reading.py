@@ -11,7 +11,7 @@ import msgspec
 from cody_oai_router.conversation import Reply, collect
 from cody_oai_router.events import Adapted, Event, Failed, Reasoning, Text
 from cody_oai_router.faults import Fault
-from cody_oai_router.sourcegraph.answers import MAX_CALLS, TOO_MANY_CALLS, UNREADABLE, UsageFields, ending, usage_of
+from cody_oai_router.sourcegraph.answers import MAX_CALLS, TOO_MANY_CALLS, UNREADABLE, ending, read_usage
 from cody_oai_router.sourcegraph.calls import CallIndexer
 from cody_oai_router.sourcegraph.refusals import NOTHING, fault_of_text, fault_of_words
 from cody_oai_router.sse import Frame
@@ -41,7 +41,7 @@ class _Completion(msgspec.Struct):
     delta_thinking: str | None = None
     delta_tool_calls: list[_Call] | None = None
     tool_calls: list[_Call] | None = None
-    usage: UsageFields | None = None
+    usage: msgspec.Raw = msgspec.Raw()
     message: Any = None
     error: Any = None
 
@@ -62,6 +62,11 @@ class Reader:
         self._begun = False
         self._failed = False
         self.ended = False
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more can come: after `event: done`."""
+        return self.ended
 
     def read(self, frames: list[Frame]) -> list[Event]:
         """Reads the next frames; after the end, or a `Failed`, nothing more comes."""
@@ -108,8 +113,9 @@ class Reader:
         self._called(completion, events)
         if completion.stopReason:
             self._word = completion.stopReason
-        if completion.usage is not None and not self._failed:
-            events.append(usage_of(completion.usage))
+        usage = read_usage(completion.usage) if len(completion.usage) and not self._failed else None
+        if usage is not None:
+            events.append(usage)
 
     def _cumulative(self, text: str, events: list[Event]) -> None:
         """Gives what is new in a text that comes whole each time; what was said already cannot be taken back (trap 38)."""
@@ -138,6 +144,9 @@ class Reader:
             self._fail(NOTHING, events)
             return
         self._cumulative(self._latest, events)  # half a character that nothing came after
+        if self._latest != self._so_far:
+            events.append(Adapted("text:rewritten"))  # it has become shorter
+        events += self._calls.rest()
         end = ending(self._word, calls=self._calls.count)
         if isinstance(end, Failed):
             self._fail(end.fault, events)

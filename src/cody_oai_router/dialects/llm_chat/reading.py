@@ -11,7 +11,7 @@ import msgspec
 from cody_oai_router.conversation import Reply, collect
 from cody_oai_router.events import Event, Failed, Reasoning, Text
 from cody_oai_router.faults import Fault
-from cody_oai_router.sourcegraph.answers import MAX_CALLS, TOO_MANY_CALLS, UNREADABLE, UsageFields, ending, usage_of
+from cody_oai_router.sourcegraph.answers import MAX_CALLS, TOO_MANY_CALLS, UNREADABLE, ending, read_usage
 from cody_oai_router.sourcegraph.calls import CallIndexer
 from cody_oai_router.sourcegraph.refusals import fault_of_text, fault_of_words
 from cody_oai_router.sse import Frame
@@ -42,7 +42,7 @@ class _Choice(msgspec.Struct):
 
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: UsageFields | None = None
+    usage: msgspec.Raw = msgspec.Raw()
     message: Any = None
     error: Any = None
 
@@ -56,12 +56,13 @@ class Reader:
     `ended` tells that a finish word was seen: the answer is complete even if the connection breaks now.
     """
 
-    __slots__ = ("_calls", "_failed", "ended")
+    __slots__ = ("_calls", "_failed", "ended", "final")
 
     def __init__(self) -> None:
         self._calls = CallIndexer(MAX_CALLS)
         self._failed = False
         self.ended = False
+        self.final = False
 
     def read(self, frames: list[Frame]) -> list[Event]:
         """Reads the next frames; after a `Failed` nothing more comes."""
@@ -85,6 +86,7 @@ class Reader:
             self._error(frame.data, events)
             return
         if frame.data == b"[DONE]":
+            self.final = self.ended  # by no instance that is known
             return
         try:
             chunk = _decode(frame.data)
@@ -114,8 +116,9 @@ class Reader:
                 self._said(said, events)
             if choice.finish_reason and not self._failed:
                 self._stop(choice.finish_reason, events)
-        if chunk.usage is not None and not self._failed:
-            events.append(usage_of(chunk.usage))
+        usage = read_usage(chunk.usage) if len(chunk.usage) and not self._failed else None
+        if usage is not None:
+            events.append(usage)
 
     def _said(self, said: _Said, events: list[Event]) -> None:
         if said.reasoning_content:
@@ -141,6 +144,7 @@ class Reader:
             self._fail(end.fault, events)
             return
         self.ended = True
+        events += self._calls.rest()
         events.append(end)
 
     def _error(self, data: bytes, events: list[Event]) -> None:

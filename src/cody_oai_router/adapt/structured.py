@@ -1,0 +1,115 @@
+"""Asks for JSON in words where no endpoint takes `response_format`, checks what comes, and words one more ask where it is not valid.
+
+Strategy: the instruction stands at the end of the last message of the user. There it is nearest to the answer, where models obey best; it
+means the same to those that see system messages wrapped in the user's; what stands before it stays word for word, so prompt caches
+hold; and it stays in its place while tools are called. It speaks of the answer alone, so a model may call tools first.
+
+A `strict` answer is held until it is checked (`check`), asked for once more with what is wrong (`repair`), and then refused (`unmet`). Any
+other is passed on as it comes (`adapt/json_text.py`).
+"""
+
+from typing import Final, Literal
+
+import msgspec
+
+from cody_oai_router.adapt.json_text import JsonText
+from cody_oai_router.adapt.schema import Schema
+from cody_oai_router.conversation import TextPart, Turn, collect
+from cody_oai_router.events import Stop, Text
+from cody_oai_router.faults import Fault
+
+UNMET: Final = "output_against_schema"
+
+_OBJECT: Final = "one JSON object"
+_BY_SCHEMA: Final = "one JSON document{named} that is valid against this JSON schema:\n"
+_ALONE: Final = (
+    "Write that JSON alone: nothing before or after it, no code fence, no comments, line breaks in strings as \\n. "
+    "This is about your answer: where you need a tool first, call it as usual."
+)
+_WRONG: Final = (
+    "Your answer is not valid:\n{violations}\n"
+    "Write the whole JSON again with this put right, and nothing else: no apology, no code fence."
+)
+_TOLD_AT_MOST: Final = 3  # violations in the client's error: it says what kind of thing went wrong
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Format(msgspec.Struct, frozen=True, kw_only=True):
+    """What the client asks an answer to be: `schema` is JSON as it wrote it, checked where `strict`."""
+
+    kind: Literal["json_object", "json_schema"]
+    name: str = ""
+    description: str | None = None
+    schema: msgspec.Raw | None = None
+    strict: bool = False
+
+
+def instruct(turns: tuple[Turn, ...], wanted: Format) -> tuple[tuple[Turn, ...], set[str]]:
+    """Gives turns in which the user asks for the format at the end, and notes of what was changed."""
+    at = next((index for index in range(len(turns) - 1, -1, -1) if turns[index].role == "user"), len(turns))
+    asking = turns[at] if at < len(turns) else Turn(role="user")
+    asking = _extended(asking, _instruction(wanted))
+    return (*turns[:at], asking, *turns[at + 1 :]), {"response_format:instructed"}
+
+
+def check(text: str, schema: Schema) -> str | tuple[str, ...]:
+    """Gives the JSON of a whole answer where it is valid, without what stands around it; else what is wrong, for the model."""
+    reply = collect(JsonText(arrays=True).adapt([Text(text), Stop("stop")]))
+    if isinstance(reply, Fault):
+        return (f"$: {reply.message}",)
+    return schema.violations(msgspec.json.decode(reply.text)) or reply.text
+
+
+def repair(turns: tuple[Turn, ...], wrong: str, violations: tuple[str, ...]) -> tuple[Turn, ...]:
+    """Gives the conversation that asks once more, after a wrong answer, with what is wrong with it."""
+    asking = _WRONG.format(violations="\n".join(f"- {violation}" for violation in violations))
+    return (*turns, _turn("assistant", wrong), _turn("user", asking))
+
+
+def unmet(schema: Schema, violations: tuple[str, ...]) -> Fault:
+    """Words the refusal after the second answer that is not valid."""
+    told = " ".join(violations[:_TOLD_AT_MOST])
+    message = (
+        f"The model's answer did not meet the schema of response_format '{schema.name}', and neither did its second attempt: {told} "
+        "Ask again, simplify the schema, or use another model."
+    )
+    return Fault(kind="unprocessable", message=message, param="response_format", code=UNMET)
+
+
+def _instruction(wanted: Format) -> bytes:
+    """Gives the instruction as it stands inside a JSON string; the schema is in it as the client wrote it, on one line."""
+    if wanted.schema is None:
+        named = _OBJECT + _named(wanted)
+        schema = b""
+    else:
+        named = _BY_SCHEMA.format(named=_named(wanted))
+        schema = msgspec.json.format(bytes(wanted.schema), indent=-1).replace(b"\\", rb"\\").replace(b'"', rb"\"")
+    before = _inner(f"<RESPONSE_FORMAT>\nYour answer must be {named}")
+    return before + schema + _inner(f"{'' if wanted.schema else '.'}\n{_ALONE}\n</RESPONSE_FORMAT>")
+
+
+def _named(wanted: Format) -> str:
+    """Gives the name and the description that the client has for the format."""
+    if not wanted.name and not wanted.description:
+        return ""
+    return f" ({': '.join(filter(None, (wanted.name, wanted.description)))})"
+
+
+def _extended(turn: Turn, words: bytes) -> Turn:
+    """Puts words at the end of a turn: of its string, or as one more part, so that no part with a cache hint changes."""
+    last = turn.parts[-1] if turn.parts else None
+    if turn.listed or not isinstance(last, TextPart):
+        part = TextPart(msgspec.Raw(b'"' + words + b'"'))
+        return msgspec.structs.replace(turn, parts=(*turn.parts, part), listed=turn.listed or bool(turn.parts))
+    text = TextPart(msgspec.Raw(bytes(last.text)[:-1] + rb"\n\n" + words + b'"'))
+    return msgspec.structs.replace(turn, parts=(*turn.parts[:-1], text))
+
+
+def _turn(role: Literal["user", "assistant"], text: str) -> Turn:
+    return Turn(role=role, parts=(TextPart(msgspec.Raw(_encode(text))),))
+
+
+def _inner(text: str) -> bytes:
+    """Gives text as it stands inside a JSON string."""
+    return _encode(text)[1:-1]
