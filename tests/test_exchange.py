@@ -12,9 +12,10 @@ from cody_oai_router.catalogue import Catalogue, Model, Resolved
 from cody_oai_router.conversation import ImagePart, Prompt, TextPart, Tool, Turn
 from cody_oai_router.dialects import openai_chat
 from cody_oai_router.events import CallArguments, CallStart, Event, Stop, Text
-from cody_oai_router.exchange import Again, Budgets, Plan, Road, Site, again, choose, plan, resolve
+from cody_oai_router.exchange import Again, Budgets, Plan, again, plan, resolve
 from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, UPSTREAM_GATE, Fault
 from cody_oai_router.lessons import Lesson
+from cody_oai_router.roads import Road, Site, choose
 from cody_oai_router.sourcegraph.refusals import read_fault
 
 BUDGETS = Budgets(plain=4000, reasoning=32000)

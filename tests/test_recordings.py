@@ -15,9 +15,10 @@ from cody_oai_router.abilities import cody_stream as abilities_of
 from cody_oai_router.catalogue import Resolved, read_supported
 from cody_oai_router.conversation import Collector, Prompt, Reply, Stamp
 from cody_oai_router.dialects import cody_stream, openai_chat
-from cody_oai_router.exchange import Budgets, Plan, Road, plan
+from cody_oai_router.exchange import Budgets, Plan, plan
 from cody_oai_router.faults import Fault
 from cody_oai_router.relay import Source
+from cody_oai_router.roads import Road
 from cody_oai_router.site import read_client_config, read_release
 from cody_oai_router.sourcegraph.refusals import read_fault
 from cody_oai_router.upstreams import completions_stream

@@ -18,10 +18,11 @@ from cody_oai_router.catalogue import Catalogue, Model
 from cody_oai_router.conversation import Collector, Prompt, Stamp
 from cody_oai_router.dialects import openai_chat
 from cody_oai_router.events import Event
-from cody_oai_router.exchange import Budgets, Plan, Road, plan, resolve
+from cody_oai_router.exchange import Budgets, Plan, plan, resolve
 from cody_oai_router.faults import Fault
 from cody_oai_router.notes import NOTES
 from cody_oai_router.relay import Source, Upstream
+from cody_oai_router.roads import Road
 from cody_oai_router.upstreams import completions_stream, llm_api
 from openai_schema import violations
 from strategies import cut, fed, places

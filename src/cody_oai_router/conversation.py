@@ -78,11 +78,32 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool | None = None
 
 
+class Named(msgspec.Struct, frozen=True):
+    """A choice that names tools, at least one; `required` tells that one of them must be called (OpenAI's `allowed_tools` has both)."""
+
+    names: tuple[str, ...]
+    required: bool = True
+
+
+ToolChoice = Literal["auto", "none", "required"] | Named
+
+
+class Format(msgspec.Struct, frozen=True, kw_only=True):
+    """What the client asks an answer to be: `schema` is JSON as it wrote it, checked where `strict`."""
+
+    kind: Literal["json_object", "json_schema"]
+    name: str = ""
+    description: str | None = None
+    schema: msgspec.Raw | None = None
+    strict: bool = False
+
+
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for.
 
     `model` is the name as the client wrote it, empty where it gave none. `adapted` lists what reading the request
     already changed. `reasoning` tells that the client asked for a model that thinks first. `choices` is how many answers it wants.
+    `prediction` is text (JSON, in OpenAI's form) that much of the answer is likely to repeat.
     """
 
     model: str
@@ -94,6 +115,10 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     top_p: float | None = None
     stop: tuple[str, ...] = ()
     tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = "auto"
+    parallel_calls: bool = True
+    format: Format | None = None
+    prediction: msgspec.Raw | None = None
     reasoning: bool = False
     legacy_functions: bool = False
     choices: int = 1
@@ -194,7 +219,7 @@ def usage_together(usages: Sequence[Usage]) -> Usage | None:
     """Gives what several choices cost: the prompt counted once, as OpenAI does, and all that was billed beside it."""
     if len(usages) <= 1:
         return usages[0] if usages else None
-    first = usages[0]
+    first = max(usages, key=lambda usage: usage.prompt_tokens)
     completion = sum(usage.completion_tokens for usage in usages)
     reasoning = [usage.reasoning_tokens for usage in usages if usage.reasoning_tokens is not None]
     credits_ = [usage.credits for usage in usages if usage.credits is not None]

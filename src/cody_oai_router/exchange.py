@@ -4,24 +4,28 @@ Pure: (prompt, what is known of the instance, settings) → `Plan` or `Fault`. T
 again when upstream refuses.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Final, Literal, Protocol
+from collections.abc import Callable
+from typing import Final, Literal
 
 import msgspec
 
-from cody_oai_router.abilities import Abilities, Endpoint, Grade, Need, cody_stream, llm_api, lost, needs
+from cody_oai_router.abilities import Abilities, lost
+from cody_oai_router.adapt import structured, tool_choice
 from cody_oai_router.adapt.fields import drop_fields
 from cody_oai_router.adapt.images import correct_types
 from cody_oai_router.adapt.pairing import pair_results
 from cody_oai_router.adapt.roles import adapt_turns
+from cody_oai_router.adapt.sampling import clamp
 from cody_oai_router.adapt.system import lead_with_system
 from cody_oai_router.adapt.tool_prompt import describe
-from cody_oai_router.adapt.tool_text import CallFinder
+from cody_oai_router.answering import chain_of
 from cody_oai_router.catalogue import Catalogue, Model, Resolved
-from cody_oai_router.conversation import Prompt, Reply, Role, TextPart, Tool, Turn
+from cody_oai_router.checks import Check, check_of
+from cody_oai_router.conversation import Prompt, Role, TextPart, Tool, Turn
 from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, UPSTREAM_GATE, Fault
 from cody_oai_router.lessons import Lesson, learn
 from cody_oai_router.relay import Chain
+from cody_oai_router.roads import Api, Road
 from cody_oai_router.upstreams import completions_stream
 from cody_oai_router.upstreams import llm_api as llm
 
@@ -37,6 +41,9 @@ _HOW_NOTES: Final = {
     "default": "model:default",
 }
 
+# `prediction` came with 5.10 (contract §4.3).
+_PREDICTS_SINCE: Final = 5
+
 _WRITERS: Final = {"llm": llm.write_prompt, "cody": completions_stream.write_prompt}
 
 _Turns = tuple[Turn, ...]
@@ -47,40 +54,6 @@ class Budgets(msgspec.Struct, frozen=True):
 
     plain: int
     reasoning: int
-
-
-class Site(msgspec.Struct, frozen=True):
-    """What is known of the instance.
-
-    `api_version` is the newest of Cody's stream that it takes (0: none at all), None where nobody knows. `gated` tells that the LLM API is
-    closed.
-    """
-
-    api_version: int | None = None
-    gated: bool = False
-
-    def without(self, refused: Iterable[int]) -> "Site":
-        """Gives the same without api-versions that it was seen to refuse, and all newer ones."""
-        lowest = min(refused, default=None)
-        if lowest is None or (self.api_version is not None and self.api_version < lowest):
-            return self
-        return msgspec.structs.replace(self, api_version=completions_stream.older(lowest) or 0)
-
-
-class Road(msgspec.Struct, frozen=True):
-    """The endpoint that a request goes to, its api-version (0 where it has none), and what it carries."""
-
-    endpoint: Endpoint
-    version: int
-    abilities: Abilities
-
-
-class Check(Protocol):
-    """What has to be seen of an answer before any of it may go out."""
-
-    def judge(self, reply: Reply, prompt: Prompt, *, last: bool) -> Reply | Prompt | Fault:
-        """Gives the reply where it is right; else what to ask once more, or, for the `last` answer, the fault."""
-        ...
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,11 +76,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str = ""
     rich: bool = False
 
-    check: "Check | None" = None
+    check: Check | None = None
+    prompt: Prompt
 
     def chain(self) -> Chain | None:
         """Gives what changes the events of the answer; nothing where they pass as they are."""
-        return Chain([CallFinder(self.called, self.nonce)]) if self.called else None
+        return chain_of(self.prompt, called=self.called, nonce=self.nonce, counts=self.road.counts)
 
 
 class Again(msgspec.Struct, frozen=True):
@@ -134,23 +108,6 @@ def resolve(prompt: Prompt, catalogue: Catalogue) -> Resolved | Fault:
     return Fault(kind="model_not_found", message=message, param="model")
 
 
-def choose(prompt: Prompt, resolved: Resolved, site: Site, api: Literal["auto", "llm", "cody"]) -> Road:
-    """Chooses the road: the LLM API unless it is closed, or Cody's stream carries what the prompt needs better (`abilities.py`)."""
-    version = completions_stream.NEWEST if site.api_version is None else site.api_version
-    by_cody = Road("cody", version, cody_stream(version))
-    by_llm = Road("llm", 0, llm_api(site.api_version))
-    if api != "auto":
-        return by_cody if api == "cody" else by_llm
-    if site.gated:
-        return by_cody
-    if _is_refused_by_grammar(resolved):
-        return by_cody
-    wanted = needs(prompt, thinks="thinking" in resolved.ref)
-    if site.api_version is None and min(map(by_llm.abilities.grade, wanted), default=Grade.WHOLE) > Grade.LOST:
-        return by_llm  # what nobody is known to offer is asked for only where nothing else is left
-    return by_cody if _carried(wanted, by_cody) > _carried(wanted, by_llm) else by_llm
-
-
 def plan(
     prompt: Prompt,
     resolved: Resolved,
@@ -160,11 +117,17 @@ def plan(
     *,
     nonce: str,
     whole: bool = False,
+    repaired: bool = False,
 ) -> Plan | Fault:
-    """Makes the request; `whole` asks for the answer in one piece whatever else speaks for a stream, `nonce` is hex."""
+    """Makes the request.
+
+    `nonce` is hex. `whole` asks for the answer in one piece whatever else speaks for a stream; `repaired` tells that a first answer did not
+    keep what it had to.
+    """
     fault = lost(prompt, road.abilities, blind="vision" in resolved.lacks)
-    if fault is not None:
-        return fault
+    check = check_of(prompt) if fault is None else fault
+    if isinstance(check, Fault):
+        return check
     abilities = road.abilities
     if road.endpoint == "cody" and "plain-parts" in lessons:
         abilities = msgspec.structs.replace(abilities, native_tools=False, cache_hints=False)
@@ -172,9 +135,12 @@ def plan(
     called = () if native else prompt.tools
     stream = _streams(prompt, resolved, road, lessons, native=native) and not whole
     turns, notes = _turns(prompt, abilities, lessons, nonce, native=native)
+    turns = _instructed(prompt, turns, notes)
+    if repaired:
+        notes.add("repair:asked-again")
     tokens = _max_tokens(prompt, resolved, budgets, lessons, notes)
     notes |= _notes(prompt, resolved, road, stream=stream)
-    adapted = msgspec.structs.replace(prompt, turns=turns, tools=prompt.tools if native else ())
+    adapted = _adapted(prompt, turns, resolved.ref, road, notes, native=native)
     write = _WRITERS[road.endpoint]
     return Plan(
         ref=resolved.ref,
@@ -186,13 +152,13 @@ def plan(
         adapted=tuple(sorted(notes)),
         called=called,
         nonce=nonce,
+        check=check,
+        prompt=prompt,
         rich=road.endpoint == "cody" and bool(adapted.tools or any(map(_is_rich, turns))),
     )
 
 
-def again(
-    fault: Fault, tried: Plan, before: frozenset[str], *, api: Literal["auto", "llm", "cody"], patience: float = 0.0
-) -> Again | None:
+def again(fault: Fault, tried: Plan, before: frozenset[str], *, api: Api, patience: float = 0.0) -> Again | None:
     """Tells whether one more request is worth it; only asked while nothing was sent to the client.
 
     Each reason counts once, except waits, which end with `patience` (seconds), and api-versions, which run out.
@@ -214,17 +180,6 @@ def again(
     if fault.code == EMPTY_ANSWER and "empty" not in before:
         return Again("empty")
     return None
-
-
-def _is_refused_by_grammar(resolved: Resolved) -> bool:
-    """Tells whether the LLM API would refuse a reference for its capitals (contract §2.4, trap 54)."""
-    return resolved.ref != resolved.ref.lower()
-
-
-def _carried(wanted: frozenset[Need], road: Road) -> tuple[int, int]:
-    """Gives how well a road carries what is wanted: first by the worst of it, then by all of it."""
-    grades = [road.abilities.grade(need) for need in wanted]
-    return min(grades, default=0), sum(grades)
 
 
 def _is_rich(turn: Turn) -> bool:
@@ -267,6 +222,37 @@ def _turns(
     return turns, notes | changed
 
 
+def _instructed(prompt: Prompt, turns: _Turns, notes: set[str]) -> _Turns:
+    """Says in words what no endpoint takes as a field: the format of the answer, and whether and how often tools must be called."""
+    if prompt.format is not None:
+        turns, changed = structured.instruct(turns, prompt.format)
+        notes |= changed
+    if prompt.tools and (prompt.tool_choice != "auto" or not prompt.parallel_calls):
+        turns, changed = tool_choice.instruct(turns, prompt.tool_choice, parallel=prompt.parallel_calls)
+        notes |= changed
+    return turns
+
+
+def _adapted(prompt: Prompt, turns: _Turns, ref: str, road: Road, notes: set[str], *, native: bool) -> Prompt:
+    """Gives the prompt as it is sent: with other turns, and without what the model or the endpoint would refuse."""
+    temperature, top_p, changed = prompt.temperature, prompt.top_p, set[str]()
+    if temperature is not None or top_p is not None:
+        temperature, top_p, changed = clamp(temperature, top_p, ref)
+    predicts = road.endpoint == "cody" and road.version >= _PREDICTS_SINCE
+    if prompt.prediction is not None and not predicts:
+        notes.add("prediction:dropped")
+    notes |= changed
+    return msgspec.structs.replace(
+        prompt,
+        turns=turns,
+        tools=prompt.tools if native else (),
+        stop=prompt.stop if native or not prompt.tools else (),  # a sequence might stand in a call
+        temperature=temperature,
+        top_p=top_p,
+        prediction=prompt.prediction if predicts else None,
+    )
+
+
 def _shown(name: str) -> str:
     """Gives a client's model name as an error can say it: short, and with nothing in it that a terminal would obey."""
     short = name if len(name) <= MAX_NAME_SHOWN else f"{name[:MAX_NAME_SHOWN]}…"
@@ -300,6 +286,8 @@ def _notes(prompt: Prompt, resolved: Resolved, road: Road, *, stream: bool) -> s
         notes.add("model:reasoning")
     if road.endpoint == "cody":
         notes.add("endpoint:cody")
+    if prompt.choices > 1:
+        notes.add("choices:asked-apart")
     if stream != prompt.stream:
         notes.add("stream:folded" if stream else "stream:played")
     return notes

@@ -1,5 +1,6 @@
 """Calls and their results on Cody's stream: each call answered, right after its turn (contract §4.3, traps 5, 7 and 8)."""
 
+import itertools
 import re
 
 import msgspec
@@ -12,6 +13,8 @@ from cody_oai_router.conversation import ImagePart, Part, Role, TextPart, ToolCa
 
 IMAGE = ImagePart(msgspec.Raw(b'"data:,"'))
 FILLED = {"tool-results:filled"}
+MOVED = {"tool-results:moved"}
+MERGED = {"messages:merged"}
 
 
 def text(wire: str) -> TextPart:
@@ -23,10 +26,10 @@ def says(role: Role, wire: str) -> Turn:
     return Turn(role=role, parts=(text(wire),))
 
 
-def calls(*ids: str, name: str = "f") -> Turn:
+def calls(*ids: str, name: str = "f", said: str = "x") -> Turn:
     """A turn that says "x" and calls `f` once for each id."""
     made = tuple(ToolCall(call_id, name, "{}") for call_id in ids)
-    return Turn(role="assistant", parts=(text("x"),), calls=made)
+    return Turn(role="assistant", parts=(text(said),), calls=made)
 
 
 def result(call_id: str | None, wire: str, *more: Part, name: str | None = None, role: Role = "tool") -> Turn:
@@ -52,19 +55,43 @@ NONE = "(no result)"
             [calls("a", "b"), result("a", "r"), result("b", "s")],
             set(),
         ),
-        ([calls("a"), USER, result("a", "r")], [calls("a"), result("a", "r"), USER], set()),
+        ([calls("a"), USER, result("a", "r")], [calls("a"), result("a", "r"), USER], MOVED),
         (
             [calls("a"), says("system", "s"), result("a", "r")],
             [calls("a"), result("a", "r"), says("system", "s")],
-            set(),
+            MOVED,
         ),
+        (
+            [calls("a", "b"), result("b", "s"), USER, result("a", "r")],
+            [calls("a", "b"), result("a", "r"), result("b", "s"), USER],
+            MOVED,
+        ),
+        ([calls("a"), result("a", "r"), USER, USER], [calls("a"), result("a", "r"), USER, USER], set()),
         ([calls("a")], [calls("a"), result("a", NONE)], FILLED),
         ([calls("a", "b"), result("b", "s")], [calls("a", "b"), result("a", NONE), result("b", "s")], FILLED),
+        # Neighbours that call are one turn, whose results come together.
         (
             [calls("a"), calls("b"), result("b", "s")],
-            [calls("a"), result("a", NONE), calls("b"), result("b", "s")],
+            [calls("a", "b", said=r"x\n\nx"), result("a", NONE), result("b", "s")],
+            FILLED | MERGED,
+        ),
+        (
+            [calls("a"), calls("a"), calls(""), result("a", "r"), result("a", "s"), result(None, "t")],
+            [
+                calls("a", "a_1", "call_1", said=r"x\n\nx\n\nx"),
+                result("a", "r"),
+                result("a_1", "s"),
+                result("call_1", "t"),
+            ],
+            MERGED,
+        ),
+        (
+            [calls("a"), USER, calls("b"), result("b", "s")],
+            [calls("a"), result("a", NONE), USER, calls("b"), result("b", "s")],
             FILLED,
         ),
+        ([calls("a"), says("assistant", "y")], [calls("a"), result("a", NONE), says("assistant", "y")], FILLED),
+        ([says("assistant", "y"), calls("a")], [says("assistant", "y"), calls("a"), result("a", NONE)], FILLED),
         # A result that comes after the assistant has spoken again comes too late.
         (
             [calls("a"), says("assistant", "y"), result("a", "r")],
@@ -75,7 +102,7 @@ NONE = "(no result)"
         (
             [calls("a"), result("z", "r"), result("a", "s")],
             [calls("a"), result("a", "s"), stray("r")],
-            {"tool:wrapped"},
+            MOVED | {"tool:wrapped"},
         ),
         (
             [calls("a"), result("a", "r"), result("a", "s")],
@@ -147,6 +174,57 @@ def test_rounds(given_turns: list[Turn], sent: list[Turn], notes: set[str]) -> N
     assert said == notes
 
 
+def called(arguments: str) -> Turn:
+    return Turn(role="assistant", parts=(text("x"),), calls=(ToolCall("a", "f", arguments),))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        ("{}", "{}"),
+        (' {"a": [1, {}]}\n', ' {"a": [1, {}]}\n'),
+        ('{"a":"\\ud800"}', '{"a":"\\ud800"}'),
+        ("", '{"arguments":""}'),
+        ("[1]", '{"arguments":"[1]"}'),
+        ("null", '{"arguments":"null"}'),
+        ('"a"', '{"arguments":"\\"a\\""}'),
+        ('{"a": "cut o', '{"arguments":"{\\"a\\": \\"cut o"}'),
+        ("{}{}", '{"arguments":"{}{}"}'),
+        ("\u00e9", '{"arguments":"\u00e9"}'),
+        ("\ud800", '{"arguments":"?"}'),
+    ],
+)
+def test_arguments_that_are_no_object_go_as_text_in_one(arguments: str, sent: str) -> None:
+    found, notes = pair_results((called(arguments), result("a", "r")))
+    assert found == (called(sent), result("a", "r"))
+    assert notes == (set() if arguments == sent else {"arguments:wrapped"})
+
+
+def test_arguments_too_deep_to_be_read_go_as_text_too() -> None:
+    deep = '{"a":' * 100_000
+    found, notes = pair_results((called(deep), result("a", "r")))
+    assert msgspec.json.decode(found[0].calls[0].arguments) == {"arguments": deep}
+    assert notes == {"arguments:wrapped"}
+
+
+HINTED = TextPart(msgspec.Raw(b'"r"'), msgspec.Raw(b'{"type":"ephemeral"}'))
+
+
+def test_a_result_has_no_place_for_a_cache_hint_and_words_have() -> None:
+    hinted = Turn(role="tool", parts=(HINTED,), listed=True, call_id="a")
+    _, notes = pair_results((calls("a"), hinted))
+    assert notes == {"cache_control:dropped"}
+    found, notes = pair_results((hinted, calls("a"), result("a", "r")))
+    assert found[0] == Turn(role="user", parts=(stray_hint("r"),), listed=True)
+    assert notes == {"tool:wrapped"}
+    asked = Turn(role="user", parts=(HINTED,), listed=True)
+    assert pair_results((calls("a"), result("a", "r"), asked)) == ((calls("a"), result("a", "r"), asked), set())
+
+
+def stray_hint(wire: str) -> TextPart:
+    return TextPart(stray(wire).parts[0].text, HINTED.cache_control)  # type: ignore[union-attr]  # it is text
+
+
 def test_a_pairing_is_paired_already() -> None:
     once, _ = pair_results((calls("a", "b"), USER, result("b", "r"), result("z", "s")))
     assert pair_results(once) == (once, set())
@@ -195,8 +273,18 @@ def test_every_call_is_answered_right_after_its_turn_by_one_result_and_no_text_i
     assert sum(part == IMAGE for turn in sent for part in turn.parts) == sum(
         part == IMAGE for turn in turns for part in turn.parts
     )
-    spoken = [turn.parts for turn in sent if turn.role == "assistant"]
-    assert spoken == [turn.parts for turn in turns if turn.role == "assistant"]
+    spoken = [
+        part.text for turn in sent if turn.role == "assistant" for part in turn.parts if isinstance(part, TextPart)
+    ]
+    said = [
+        part.text for turn in turns if turn.role == "assistant" for part in turn.parts if isinstance(part, TextPart)
+    ]
+    assert b"".join(map(bytes, spoken)).replace(b'"', b"").replace(rb"\n\n", b"") == b"".join(map(bytes, said)).replace(
+        b'"', b""
+    )
+    assert not any(one.calls and other.calls for one, other in itertools.pairwise(sent))
+    named = [call.id for turn in sent for call in turn.calls]
+    assert len(set(named)) == len(named)
     assert [(call.name, call.arguments) for turn in sent for call in turn.calls] == [
         (call.name, call.arguments) for turn in turns for call in turn.calls
     ]

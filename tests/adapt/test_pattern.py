@@ -104,7 +104,7 @@ def test_it_finds_what_python_finds(pattern: str, text: str) -> None:
         "(?:a?){30}a{30}b",
     ],
 )
-@pytest.mark.parametrize("text", ["a" * 300 + "!", "0" * 300 + "x"])
+@pytest.mark.parametrize("text", ["a" * 300 + "!", "0" * 300 + "!"])
 def test_steps_grow_with_the_text_and_no_faster(pattern: str, text: str) -> None:
     purse, twice = Purse(), Purse()
     assert not Pattern(pattern).occurs(text, purse.spend)

@@ -14,6 +14,7 @@ from cody_oai_router.lessons import Lesson
 from cody_oai_router.notes import NOTES
 
 CALL = ToolCall("c", "f", "{}")
+DROPPED = {"content:empty-dropped"}
 IMAGE = ImagePart(msgspec.Raw(b'"data:,"'))
 
 
@@ -53,7 +54,14 @@ def adapted(*turns: Turn, lessons: tuple[Lesson, ...] = ()) -> tuple[list[Turn],
         (turn("user", "hi"), turn("user", "hi"), set()),
         (turn("assistant", "hi"), turn("assistant", "hi"), set()),
         (turn("user", "a", "b", listed=True), turn("user", "a", "b", listed=True), set()),
-        (turn("user", "a", "", listed=True), turn("user", "a", "", listed=True), set()),
+        (turn("user", "a", "", listed=True), turn("user", "a", listed=True), DROPPED),
+        (turn("user", "", "a", "", "b", listed=True), turn("user", "a", "b", listed=True), DROPPED),
+        (
+            turn("assistant", "", "a", listed=True, calls=(CALL,)),
+            turn("assistant", "a", listed=True, calls=(CALL,)),
+            DROPPED,
+        ),
+        (turn("user", " ", "a", listed=True), turn("user", " ", "a", listed=True), set()),
         (turn("user", " "), turn("user", " "), set()),
         (turn("user", ""), turn("user", "(empty)"), {"content:filled"}),
         (turn("user"), turn("user", "(empty)"), {"content:filled"}),
@@ -130,9 +138,12 @@ def test_a_message_that_is_only_an_image_is_not_empty() -> None:
     given = Turn(role="user", parts=(IMAGE,), listed=True)
     assert adapted(given) == ([given], set())
     assert adapted(given, lessons=("fill-blank",)) == ([given], set())
+    beside = Turn(role="user", parts=(text(""), IMAGE), listed=True)
+    assert adapted(beside) == ([given], DROPPED)
 
 
 CONTINUE = turn("user", "Continue.")
+NATIVE: frozenset[Role] = frozenset({"system", "tool"})
 
 
 @pytest.mark.parametrize(
@@ -150,12 +161,49 @@ def test_a_user_turn_is_added_where_the_instance_asked_for_it(given: list[Turn],
     assert ("messages:user-turn-added" in notes) == (len(sent) > len(given))
 
 
+BEGIN = turn("user", "(The conversation begins.)")
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ([turn("assistant", "a"), turn("user", "b")], [BEGIN, turn("assistant", "a"), turn("user", "b")]),
+        (
+            [turn("system", "s"), turn("assistant", "a")],
+            [turn("system", "s"), BEGIN, turn("assistant", "a")],
+        ),
+        ([turn("system", "s"), turn("user", "a")], [turn("system", "s"), turn("user", "a")]),
+        ([turn("system", "s")], [turn("system", "s")]),
+        ([turn("user", "a"), turn("assistant", "b")], [turn("user", "a"), turn("assistant", "b")]),
+        ([], []),
+    ],
+)
+def test_a_user_turn_is_put_first_where_the_instance_asked_for_it(given: list[Turn], sent: list[Turn]) -> None:
+    found, notes = adapt_turns(tuple(given), frozenset({"begin-with-user"}), NATIVE)
+    assert list(found) == sent
+    assert notes == ({"messages:user-turn-first"} if len(sent) > len(given) else set())
+    assert adapt_turns(tuple(given), frozenset(), NATIVE)[0] == tuple(given)
+
+
+def test_a_system_turn_that_is_wrapped_begins_a_conversation() -> None:
+    wrapped = turn("user", "<SYSTEM_PROMPT>s</SYSTEM_PROMPT>")
+    given = [turn("system", "s"), turn("assistant", "a")]
+    assert adapted(*given, lessons=("begin-with-user",)) == ([wrapped, given[1]], {"system:wrapped"})
+
+
+def test_a_turn_that_is_put_first_and_one_that_is_added_last_stand_apart() -> None:
+    given = [turn("assistant", "a"), turn("assistant", "b")]
+    notes = {"messages:merged", "messages:user-turn-first", "messages:user-turn-added"}
+    sent = [BEGIN, turn("assistant", r"a\n\nb"), CONTINUE]
+    assert adapted(*given, lessons=("merge", "begin-with-user", "end-with-user")) == (sent, notes)
+
+
 @pytest.mark.parametrize(
     ("given", "sent", "notes"),
     [
         (turn("user", " "), turn("user", "(empty)"), {"content:filled"}),
         (turn("user", r"\n\t\u00a0 "), turn("user", "(empty)"), {"content:filled"}),
-        (turn("user", " ", "a", "", listed=True), turn("user", "a", listed=True), {"content:filled"}),
+        (turn("user", " ", "a", "", listed=True), turn("user", "a", listed=True), DROPPED),
         (turn("assistant", " ", calls=(CALL,)), turn("assistant", "(calls a tool)", calls=(CALL,)), {"content:filled"}),
         (turn("user", " a "), turn("user", " a "), set()),
         (turn("user", " " * 254), turn("user", "(empty)"), {"content:filled"}),
@@ -171,9 +219,6 @@ def test_lessons_add_up() -> None:
     sent = [turn("user", r"a\n\n(empty)"), turn("assistant", "b"), CONTINUE]
     notes = {"messages:merged", "messages:user-turn-added", "content:filled"}
     assert adapted(*given, lessons=("merge", "end-with-user", "fill-blank")) == (sent, notes)
-
-
-NATIVE: frozenset[Role] = frozenset({"system", "tool"})
 
 
 def result(wire: str, call_id: str) -> Turn:
@@ -224,14 +269,51 @@ def test_a_cache_hint_stays_with_its_text() -> None:
     assert adapted(*given, lessons=("merge",))[0] == [Turn(role="user", parts=(text("a"), after), listed=True)]
 
 
-def test_joining_nothing_with_something_adds_a_blank_line_only() -> None:
-    given = [Turn(role="user", parts=(text("a"),), listed=True), Turn(role="user", parts=(), listed=True)]
-    assert joined(given) == Turn(role="user", parts=(text("a"),), listed=True)
-    assert joined([turn("user", "a"), turn("user", "")]) == turn("user", r"a\n\n")
+HINT = msgspec.Raw(b'{"type":"ephemeral"}')
+LATER_HINT = msgspec.Raw(b'{"type":"ephemeral","ttl":"1h"}')
+
+
+@pytest.mark.parametrize(
+    ("hints", "kept"),
+    [((None, None), None), ((HINT, None), HINT), ((None, HINT), HINT), ((HINT, LATER_HINT), LATER_HINT)],
+)
+def test_what_is_wrapped_keeps_the_last_cache_hint(
+    hints: tuple[msgspec.Raw | None, msgspec.Raw | None], kept: msgspec.Raw | None
+) -> None:
+    parts = tuple(TextPart(text(wire).text, hint) for wire, hint in zip("ab", hints, strict=True))
+    given = Turn(role="system", parts=parts, listed=True)
+    sent = TextPart(text("<SYSTEM_PROMPT>ab</SYSTEM_PROMPT>").text, kept)
+    found, notes = adapted(given)
+    assert (found, notes) == ([Turn(role="user", parts=(sent,), listed=kept is not None)], {"system:wrapped"})
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ([turn("user", "a", listed=True), turn("user", listed=True)], turn("user", "a", listed=True)),
+        ([turn("user", "", listed=True), turn("user", "b", listed=True)], turn("user", "b", listed=True)),
+        ([turn("user", ""), turn("user", "b", "c", listed=True)], turn("user", "b", "c", listed=True)),
+        ([turn("user", "a"), turn("user", "")], turn("user", "a")),
+        ([turn("user", ""), turn("user", "b")], turn("user", "b")),
+        ([turn("user", "a"), turn("user", ""), turn("user", "c")], turn("user", r"a\n\nc")),
+        ([turn("user", ""), turn("user")], turn("user", "")),
+        ([turn("user", "a"), turn("user", "", listed=True)], turn("user", "a")),
+        (
+            [turn("assistant", "", calls=(CALL,)), turn("assistant", "b", calls=(CALL,))],
+            turn("assistant", "b", calls=(CALL, CALL)),
+        ),
+        (
+            [turn("assistant", calls=(CALL,)), turn("assistant", "", calls=(CALL,))],
+            turn("assistant", "", calls=(CALL, CALL)),
+        ),
+    ],
+)
+def test_what_is_empty_adds_no_blank_line(given: list[Turn], sent: Turn) -> None:
+    assert joined(given) == sent
 
 
 roles = st.sampled_from(["system", "developer", "user", "assistant", "tool", "function"])
-lessons_taught = st.sets(st.sampled_from(["merge", "end-with-user", "fill-blank"]))
+lessons_taught = st.sets(st.sampled_from(["merge", "end-with-user", "begin-with-user", "fill-blank"]))
 
 
 @for_all(st.lists(st.tuples(roles, st.booleans()), max_size=8), lessons_taught, st.booleans())
@@ -247,6 +329,8 @@ def test_roles_are_those_that_the_endpoint_takes_and_no_text_is_lost(
     assert re.findall(rb"w\d", words) == [f"w{index}".encode() for index in range(len(turns))]
     if "merge" in lessons:
         assert all(one.role != other.role or one.role == "tool" for one, other in itertools.pairwise(sent))
+    if "begin-with-user" in lessons and turns:
+        assert [each.role for each in sent if each.role != "system"][:1] != ["assistant"]
     if "end-with-user" in lessons and turns:
         assert sent[-1].role != "assistant"
     assert notes <= set(NOTES)

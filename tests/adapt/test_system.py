@@ -49,6 +49,13 @@ HI = turn("user", "hi")
             [turn("system", "s", r"\n\nt", "u", listed=True), HI],
             {"system:merged"},
         ),
+        # An empty one adds nothing, wherever it stands.
+        (
+            [turn("system", ""), turn("developer", "d", "e", listed=True), HI],
+            [turn("system", "d", "e", listed=True), HI],
+            {"system:merged", "developer:as-system"},
+        ),
+        ([turn("system", "s"), turn("system", ""), HI], [turn("system", "s"), HI], {"system:merged"}),
         # A later one stays for `adapt/roles.py`.
         ([HI, turn("system", "s")], [HI, turn("system", "s")], set()),
         ([turn("system", "s"), HI, turn("system", "t")], [turn("system", "s"), HI, turn("system", "t")], set()),

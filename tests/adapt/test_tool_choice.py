@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cody_oai_router.adapt.tool_choice import Choice, Named, OneCall, fault, instruct, repair, verdict
+from cody_oai_router.adapt.tool_choice import, OneCall, fault, instruct, repair, verdict
 from cody_oai_router.conversation import (
     ImagePart,
     Part,

@@ -29,7 +29,9 @@ NOT_JSON: Final = "output_not_json"
 
 _SPACE: Final = " \t\r\n"
 _OPENING: Final = re.compile(r"[{\[]")
-_LINE_SO_FAR: Final = re.compile(r"[ \t]*(?:`{1,3}[\w-]*)?[ \t]*")
+_LINE_SO_FAR: Final = re.compile(r"[ \t]*(?:`{1,3}[\w-]*[ \t]*)?")
+# How far into its line an array may begin: an indentation, and a fence.
+_INDENTED: Final = 64
 # How far after a bracket the first thing in it is looked for: a line break and its indentation.
 _FAR: Final = 256
 _VALUES: Final = tuple(']{["-0123456789')
@@ -137,12 +139,13 @@ class JsonText:
 
     def _is_at_line_start(self, at: int) -> bool:
         line = self._held.rfind("\n", 0, at) + 1
-        return _LINE_SO_FAR.fullmatch(self._held, line, at) is not None
+        return at - line <= _INDENTED and _LINE_SO_FAR.fullmatch(self._held, line, at) is not None
 
     def _inside(self, text: str, out: list[Event]) -> str:
         """Passes on what belongs to the document; gives what follows it."""
         piece, end = self._mender.walk(text)
-        out.append(Text(piece))
+        if piece:
+            out.append(Text(piece))
         self._document.append(piece)
         self._size += len(piece)
         if self._size > MAX_DOCUMENT:

@@ -21,6 +21,11 @@ class Pattern:
         self.text = text
         self._program = read_pattern(text)
 
+    @property
+    def size(self) -> int:
+        """How many instructions it has."""
+        return len(self._program)
+
     def occurs(self, text: str, spend: Spend) -> bool:
         """Tells whether the pattern occurs in a text; pays for each letter and for each instruction that is tried at it."""
         return _matches(self._program, text, 0, spend, anchored=False)

@@ -1,6 +1,6 @@
 """Reads a regular expression of a JSON schema (ECMA-262) into a program that `adapt/pattern.py` searches with.
 
-Only whether a pattern occurs is asked, so there are no captures, and greedy and lazy are the same. Back references cannot be searched in a
+Only whether a pattern occurs is asked: there are no captures, and greedy and lazy are the same. Back references cannot be searched in a
 known number of steps, and looking behind is hardly used; both are refused.
 """
 
@@ -22,7 +22,6 @@ MAX_GROUPS: Final = 32
 _SPACE: Final = frozenset(
     "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
-_LINE_ENDS: Final = frozenset("\n\r\u2028\u2029")
 WORD: Final = frozenset("0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _SETS: Final = {"d": frozenset("0123456789"), "w": WORD, "s": _SPACE}
 _CONTROLS: Final = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}
@@ -133,7 +132,7 @@ class _Reader:
         if letter == "[":
             return [Letter(self._set())]
         if letter == ".":
-            return [Letter(lambda found: found not in _LINE_ENDS)]
+            return [Letter(lambda found: found not in "\n\r\u2028\u2029")]
         if letter in "^$":
             return [Edge(letter)]
         if letter in "*+?":

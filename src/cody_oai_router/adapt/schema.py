@@ -16,7 +16,8 @@ from urllib.parse import unquote
 import msgspec
 
 from cody_oai_router.adapt.pattern import Pattern
-from cody_oai_router.adapt.schema_values import VALUES, Path, SchemaError, array, mapping, pattern, short, string
+from cody_oai_router.adapt.pattern_syntax import PatternError
+from cody_oai_router.adapt.schema_values import VALUES, Path, SchemaError, array, mapping, short, string
 from cody_oai_router.adapt.validation import Compiled, violations
 from cody_oai_router.adapt.violation import kind
 from cody_oai_router.faults import Fault
@@ -24,6 +25,8 @@ from cody_oai_router.faults import Fault
 # OpenAI takes 120,000 letters of names and values and 10 levels of nesting; twice that, a level being two or three steps of a path.
 MAX_SCHEMA_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 64
+# Of all patterns: `a{4000}` has eight letters and takes 32 KB of memory.
+MAX_INSTRUCTIONS: Final = 50_000
 
 # What a text that is JSON and nothing else can be told by from prose.
 _ROOTS: Final = frozenset({"object", "array"})
@@ -88,11 +91,12 @@ def _read(raw: msgspec.Raw, name: str) -> Schema:
 class _Reader:
     """Reads all schemas in a document. `targets` are those that references name."""
 
-    __slots__ = ("_found", "_references", "_within", "targets")
+    __slots__ = ("_found", "_instructions", "_references", "_within", "targets")
 
     def __init__(self) -> None:
         self.targets: dict[str, Compiled] = {}
         self._found: dict[Path, Compiled] = {}
+        self._instructions = 0
         self._references: list[tuple[Path, str]] = []
         self._within: dict[Path, set[Path]] = {}  # what each schema asks of the same value
 
@@ -148,11 +152,24 @@ class _Reader:
         return self.read(schema, path)
 
     def reference(self, value: Any, path: Path) -> str:
+        """Reads what a `$ref` names, which is looked for once all is read."""
         text = string(value, path)
         if not text.startswith("#"):
             raise SchemaError(path, f"'{short(text)}' is not in this schema, and nothing is fetched")
         self._references.append((path, text))
         return text
+
+    def pattern(self, value: Any, path: Path) -> Pattern:
+        """Reads a pattern."""
+        text = string(value, path)
+        try:
+            read = Pattern(text)
+        except PatternError as error:
+            raise SchemaError(path, f"the pattern {error}") from None
+        self._instructions += read.size
+        if self._instructions > MAX_INSTRUCTIONS:
+            raise SchemaError((), "its patterns are too large together")
+        return read
 
 
 def _place(reference: str) -> Path | None:
@@ -193,7 +210,7 @@ def _named(reader: _Reader, value: Any, path: Path) -> dict[str, Compiled]:
 
 def _patterned(reader: _Reader, value: Any, path: Path) -> list[tuple[Pattern, Compiled]]:
     branches = mapping(value, path).items()
-    return [(pattern(text, path), reader.inner(branch, (*path, text))) for text, branch in branches]
+    return [(reader.pattern(text, path), reader.inner(branch, (*path, text))) for text, branch in branches]
 
 
 _SCHEMAS: Final[dict[str, Callable[[_Reader, Any, Path], Any]]] = {
@@ -211,6 +228,7 @@ _SCHEMAS: Final[dict[str, Callable[[_Reader, Any, Path], Any]]] = {
     "items": _items,
     "not": _Reader.inner,
     "oneOf": _schemas,
+    "pattern": _Reader.pattern,
     "patternProperties": _patterned,
     "prefixItems": _schemas,
     "properties": _named,

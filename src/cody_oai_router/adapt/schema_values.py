@@ -1,10 +1,8 @@
-"""Reads the keywords of a JSON schema that hold values: numbers, names, patterns."""
+"""Reads the keywords of a JSON schema that hold values: numbers, names, types."""
 
 from collections.abc import Callable
 from typing import Any, Final
 
-from cody_oai_router.adapt.pattern import Pattern
-from cody_oai_router.adapt.pattern_syntax import PatternError
 from cody_oai_router.adapt.validation import key
 from cody_oai_router.adapt.violation import Values, kind
 
@@ -97,15 +95,6 @@ def _value(value: Any, _: Path) -> Values:
     return Values((value,), frozenset((key(value),)))
 
 
-def pattern(value: Any, path: Path) -> Pattern:
-    """Reads a pattern."""
-    text = string(value, path)
-    try:
-        return Pattern(text)
-    except PatternError as error:
-        raise SchemaError(path, f"the pattern {error}") from None
-
-
 def _dependants(value: Any, path: Path) -> dict[str, tuple[str, ...]]:
     return {name: _strings(names, (*path, name)) for name, names in mapping(value, path).items()}
 
@@ -128,7 +117,6 @@ VALUES: Final[dict[str, Callable[[Any, Path], Any]]] = {
     "minProperties": _count,
     "minimum": _number,
     "multipleOf": _divisor,
-    "pattern": pattern,
     "required": _strings,
     "type": _types,
     "uniqueItems": _bool,

@@ -14,7 +14,7 @@ import msgspec
 
 from cody_oai_router.adapt.json_text import JsonText
 from cody_oai_router.adapt.schema import Schema
-from cody_oai_router.conversation import TextPart, Turn, collect
+from cody_oai_router.conversation import Format, TextPart, Turn, collect
 from cody_oai_router.events import Stop, Text
 from cody_oai_router.faults import Fault
 
@@ -33,16 +33,6 @@ _WRONG: Final = (
 _TOLD_AT_MOST: Final = 3  # violations in the client's error: it says what kind of thing went wrong
 
 _encode = msgspec.json.Encoder().encode
-
-
-class Format(msgspec.Struct, frozen=True, kw_only=True):
-    """What the client asks an answer to be: `schema` is JSON as it wrote it, checked where `strict`."""
-
-    kind: Literal["json_object", "json_schema"]
-    name: str = ""
-    description: str | None = None
-    schema: msgspec.Raw | None = None
-    strict: bool = False
 
 
 def instruct(turns: tuple[Turn, ...], wanted: Format) -> tuple[tuple[Turn, ...], set[str]]:
@@ -107,7 +97,8 @@ def _extended(turn: Turn, words: bytes) -> Turn:
 
 
 def _turn(role: Literal["user", "assistant"], text: str) -> Turn:
-    return Turn(role=role, parts=(TextPart(msgspec.Raw(_encode(text))),))
+    readable = text.encode("utf-8", "replace").decode()  # half a character cannot be sent on
+    return Turn(role=role, parts=(TextPart(msgspec.Raw(_encode(readable))),))
 
 
 def _inner(text: str) -> bytes:

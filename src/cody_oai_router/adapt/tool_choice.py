@@ -9,24 +9,14 @@ does in agents. They are a part of their own where the client wrote parts, so th
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from cody_oai_router.adapt.roles import joined
-from cody_oai_router.conversation import Reply, TextPart, Turn
+from cody_oai_router.conversation import Named, Reply, TextPart, ToolChoice, Turn
 from cody_oai_router.events import Adapted, CallArguments, CallStart, Event, Stop, Usage
 from cody_oai_router.faults import Fault
-
-
-class Named(msgspec.Struct, frozen=True):
-    """A choice that names tools, at least one; `required` tells that one of them must be called (OpenAI's `allowed_tools` has both)."""
-
-    names: tuple[str, ...]
-    required: bool = True
-
-
-Choice = Literal["auto", "none", "required"] | Named
 
 # An answer that ended so is no breach of the choice: the client sees why it has no call.
 _BROKEN_OFF: Final = ("length", "content_filter")
@@ -35,7 +25,7 @@ _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def instruct(turns: tuple[Turn, ...], choice: Choice, *, parallel: bool) -> tuple[tuple[Turn, ...], set[str]]:
+def instruct(turns: tuple[Turn, ...], choice: ToolChoice, *, parallel: bool) -> tuple[tuple[Turn, ...], set[str]]:
     """Gives the turns with the choice in words, and notes; it comes last of all that changes turns.
 
     `parallel` false allows one call at most. The words join a last turn of the user, and are a turn of their own after any other.
@@ -43,13 +33,13 @@ def instruct(turns: tuple[Turn, ...], choice: Choice, *, parallel: bool) -> tupl
     words = _words(choice, parallel=parallel)
     if not words:
         return turns, set()
-    notes = {"tool_choice:instructed"} if _requires(choice) else set()
+    notes = {"tool_choice:instructed"} if requires(choice) else set()
     if not parallel:
         notes.add("parallel_tool_calls:instructed")
     return _with_words(turns, words), notes
 
 
-def verdict(reply: Reply, choice: Choice) -> str | None:
+def verdict(reply: Reply, choice: ToolChoice) -> str | None:
     """Tells what an answer did not keep, in a sentence to the model; nothing where it kept the choice."""
     called = tuple(dict.fromkeys(call.name for call in reply.calls))
     if choice == "none" and called:
@@ -58,7 +48,7 @@ def verdict(reply: Reply, choice: Choice) -> str | None:
         strays = [name for name in called if name not in choice.names]
         if strays:
             return f"Your last answer called {_listed(strays)}, which may not be called now."
-    if called or not _requires(choice) or reply.stop in _BROKEN_OFF:
+    if called or not requires(choice) or reply.stop in _BROKEN_OFF:
         return None
     return "Your last answer called no tool."
 
@@ -70,7 +60,7 @@ def repair(turns: tuple[Turn, ...], reply: Reply, sentence: str) -> tuple[Turn, 
     return _with_words(turns, sentence)
 
 
-def fault(choice: Choice) -> Fault:
+def fault(choice: ToolChoice) -> Fault:
     """Gives the failure of a choice that the model did not keep when it was asked once more."""
     message = (
         f"The model did not keep `tool_choice`: it was told {_wish(choice)}, and did not do so when it was asked once more. "
@@ -125,13 +115,14 @@ class OneCall:
             out.append(Stop("tool_calls"))
 
 
-def _requires(choice: Choice) -> bool:
+def requires(choice: ToolChoice) -> bool:
+    """Tells whether a tool must be called."""
     return choice.required if isinstance(choice, Named) else choice == "required"
 
 
-def _words(choice: Choice, *, parallel: bool) -> str:
+def _words(choice: ToolChoice, *, parallel: bool) -> str:
     """Gives the instruction, empty where there is nothing to say."""
-    if not _requires(choice):
+    if not requires(choice):
         return "" if parallel or choice == "none" else "Call at most one tool in this answer."
     if not isinstance(choice, Named):
         return f"Answer by calling {'at least' if parallel else 'exactly'} one tool."
@@ -140,7 +131,7 @@ def _words(choice: Choice, *, parallel: bool) -> str:
     return f"Answer by calling {'at least' if parallel else 'exactly'} one of the tools {_listed(choice.names)}."
 
 
-def _wish(choice: Choice) -> str:
+def _wish(choice: ToolChoice) -> str:
     if isinstance(choice, Named):
         return f"to call {'' if choice.required else 'only '}{_listed(choice.names, 'or')}"
     return {"auto": "to call what it likes", "none": "to call no tool", "required": "to call a tool"}[choice]

@@ -9,7 +9,7 @@ showing it is not in it, nor what a provider adds to describe tools. Text that a
 to three times too much.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -86,6 +86,7 @@ class Estimator:
             completion_tokens=completion,
             total_tokens=self._prompt_tokens + completion,
             reasoning_tokens=thought or self._empty.reasoning_tokens,
+            estimated=True,
         )
         return [usage, Adapted("usage:estimated")]
 
@@ -103,28 +104,6 @@ def estimate_prompt(prompt: Prompt) -> int:
         if turn.calls or turn.name:
             size += _named_size(turn)
     return _tokens(size) + TURN_TOKENS * len(prompt.turns) + IMAGE_TOKENS * images
-
-
-def merged(usages: Sequence[Usage]) -> Usage:
-    """Gives the usage of several answers to one prompt, at least one, as OpenAI counts `n` choices: the prompt once.
-
-    The prompt's numbers are those of the ask that counted the most of it, the first of equals. Credits are what was charged for
-    all; `billed` tells that of tokens.
-    """
-    asked = max(usages, key=lambda usage: usage.prompt_tokens)
-    completion = sum(usage.completion_tokens for usage in usages)
-    return msgspec.structs.replace(
-        asked,
-        completion_tokens=completion,
-        total_tokens=asked.prompt_tokens + completion,
-        reasoning_tokens=_sum(usage.reasoning_tokens for usage in usages),
-        credits=_sum(usage.credits for usage in usages),
-    )
-
-
-def billed(usages: Sequence[Usage]) -> int:
-    """Gives the tokens of all asks together, the prompt as often as it was sent."""
-    return sum(usage.total_tokens or usage.prompt_tokens + usage.completion_tokens for usage in usages)
 
 
 def _counts(usage: Usage) -> bool:

@@ -18,6 +18,7 @@ from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import ClientError, Clocks, Incoming, Outgoing
 from cody_oai_router.lessons import Lesson
 from cody_oai_router.relay import Source, Upstream
+from cody_oai_router.roads import choose
 from cody_oai_router.shell.failures import fault_of
 from cody_oai_router.shell.pages import decoded
 from cody_oai_router.shell.reception import Outlet, Reception
@@ -118,11 +119,20 @@ class Asking:
         site = instance.site.without(self._refused)
         if self._closed is not None:
             site = msgspec.structs.replace(site, gated=True)
-        road = exchanges.choose(self._prompt, self._resolved, site, settings.sourcegraph_api)
+        road = choose(self._prompt, self._resolved, site, settings.sourcegraph_api)
         budgets = exchanges.Budgets(settings.default_max_tokens, settings.default_max_tokens_reasoning)
         lessons = instance.lessons(self._resolved.ref) | self._lessons
         whole = "ask-whole" in self._before
-        plan = exchanges.plan(self._prompt, self._resolved, road, lessons, budgets, nonce=self._nonce, whole=whole)
+        plan = exchanges.plan(
+            self._prompt,
+            self._resolved,
+            road,
+            lessons,
+            budgets,
+            nonce=self._nonce,
+            whole=whole,
+            repaired="repair" in self._before,
+        )
         if isinstance(plan, Plan):
             self._client.planned(plan)
         return plan

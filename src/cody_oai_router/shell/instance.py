@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from cody_oai_router.catalogue import Catalogue, Model, merged, read_listing, read_supported
-from cody_oai_router.exchange import Site
 from cody_oai_router.faults import UPSTREAM_GATE, Fault
 from cody_oai_router.http1 import Client
 from cody_oai_router.lessons import LIFETIME, OF_INSTANCE, Lesson
+from cody_oai_router.roads import Site
 from cody_oai_router.settings import Settings
 from cody_oai_router.shell.clock import Clock
 from cody_oai_router.shell.log import Log

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cody_oai_router.abilities import Endpoint
-from cody_oai_router.exchange import Road
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import Client
+from cody_oai_router.roads import Road
 from cody_oai_router.settings import Settings
 from cody_oai_router.shell.clock import Clock
 from cody_oai_router.shell.instance import Instance

@@ -57,6 +57,8 @@ def _options(prompt: Prompt, pieces: list[bytes]) -> None:
     pieces += (b',"topK":', _UNSET, b',"topP":', _UNSET if prompt.top_p is None else number(prompt.top_p))
     if prompt.stop:
         pieces += (b',"stopSequences":', _encode(prompt.stop))
+    if prompt.prediction is not None:
+        pieces += (b',"prediction":', text_bytes(prompt.prediction))
 
 
 def _messages(turns: tuple[Turn, ...]) -> Iterator[list[Turn]]:

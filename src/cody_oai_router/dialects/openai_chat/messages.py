@@ -109,18 +109,6 @@ def usual_turns(messages: Sequence[UsualMessage], notes: Notes) -> tuple[Turn, .
     return tuple(turns)
 
 
-def chosen_names(raw: msgspec.Raw) -> frozenset[str]:
-    """Gives the names in `tool_choice` (one function, or `allowed_tools`) or in legacy `function_call`."""
-    try:
-        choice = _object.decode(raw)
-        allowed = choice.get("allowed_tools")
-        named = [choice] if allowed is None else _objects.decode(_object.decode(allowed)["tools"])
-        functions = [_object.decode(item["function"]) if "function" in item else item for item in named]
-        return frozenset(filter(None, (_text(function, "name") for function in functions)))
-    except (msgspec.DecodeError, KeyError):
-        return frozenset()
-
-
 def objects(raw: msgspec.Raw, where: str, expected: str = "an array of objects") -> list[Raws] | Fault:
     """Reads a list of objects; a fault names the item that is none."""
     try:
