@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cody_oai_router.abilities import Abilities, Grade, Need, cody_stream, llm_api, lost, needs
+from cody_oai_router.abilities import (
+    PLAIN,
+    Abilities,
+    Grade,
+    Need,
+    Traits,
+    cody_stream,
+    llm_api,
+    lost,
+    needs,
+    traits_of,
+)
 from cody_oai_router.conversation import ImagePart, OtherPart, Part, Prompt, Role, TextPart, Tool, ToolCall, Turn
 
 TEXT = TextPart(msgspec.Raw(b'"hi"'))
@@ -96,7 +107,40 @@ CALLED = Prompt(model="m", turns=(Turn(role="assistant", calls=(ToolCall("c", "f
     ],
 )
 def test_what_a_prompt_needs(asked: Prompt, thinks: bool, found: str) -> None:
-    assert " ".join(sorted(needs(asked, thinks=thinks))) == found
+    assert " ".join(sorted(needs(asked, traits_of(asked), thinks=thinks))) == found
+
+
+HINTED = TextPart(msgspec.Raw(b'"a"'), msgspec.Raw(b'{"type":"ephemeral"}'))
+CALL = ToolCall("c", "f", "{}")
+
+
+@pytest.mark.parametrize(
+    ("turn", "traits"),
+    [
+        (Turn(role="user", parts=(TEXT,)), PLAIN),
+        (Turn(role="assistant", parts=(TEXT, TEXT), listed=True), PLAIN),
+        (Turn(role="system", name="s"), Traits(instructions=True)),
+        (Turn(role="developer"), Traits(instructions=True)),
+        (Turn(role="tool", parts=(TEXT,), name="f"), Traits(history=True)),
+        (Turn(role="function", name="f"), Traits(history=True)),
+        (Turn(role="assistant", calls=(CALL,)), Traits(history=True)),
+        (Turn(role="user", parts=(TEXT, IMAGE)), Traits(images=True)),
+        (Turn(role="user", parts=(OtherPart("file"),)), Traits(others=True)),
+        (Turn(role="user", parts=(HINTED, TEXT)), Traits(hints=True)),
+        (Turn(role="user", name="bob"), Traits(names=True)),
+        (Turn(role="assistant", name=""), Traits(names=True)),
+        (
+            Turn(role="tool", parts=(IMAGE, HINTED, OtherPart("x"))),
+            Traits(history=True, images=True, hints=True, others=True),
+        ),
+    ],
+)
+def test_what_there_is_in_a_prompt_besides_words(turn: Turn, traits: Traits) -> None:
+    said = Turn(role="user", parts=(TEXT,))
+    for turns in ((turn,), (said, turn), (turn, said)):
+        found = traits_of(Prompt(model="m", turns=turns))
+        assert found == traits
+        assert (found is PLAIN) == (traits == PLAIN)  # by which the shortest way is taken
 
 
 @pytest.mark.parametrize("abilities", [CODY, LLM])
@@ -106,7 +150,10 @@ def test_text_can_be_carried(abilities: Abilities, blind: bool) -> None:
     assert lost(Prompt(model="m", turns=()), abilities, blind=blind) is None
 
 
-NO_WAY = "is an image; this instance gives no way to carry images to a model. Send text only."
+NO_WAY = (
+    "is an image; the LLM API drops images unseen, and Cody's stream, which carries them since 5.8, is not offered here or not allowed "
+    "by SOURCEGRAPH_API. Send text only."
+)
 NO_EYES = "is an image, which this model cannot see; GET /v1/models shows what each model can."
 NOT_FETCHED = "is an image by its address, which the router does not fetch; send it as a data: URL (base64)."
 NO_TYPE = "is an image of a type that models do not take; send image/png, image/jpeg, image/webp, image/gif."
@@ -125,6 +172,8 @@ NO_BASE64 = "is an image that is not base64; send it as data:<type>;base64,<data
         (image("file:///a.png"), CODY, False, NOT_FETCHED),
         (image(""), CODY, False, NOT_FETCHED),
         (image("data:image/tiff;base64,AA=="), CODY, False, NO_TYPE),
+        (image("data:image/jpgs;base64,AA=="), CODY, False, NO_TYPE),
+        (image("data:image/jpg,AA=="), CODY, False, NO_BASE64),
         (image("data:image/svg+xml;base64,AA=="), CODY, False, NO_TYPE),
         (image("data:application/pdf;base64,AA=="), CODY, False, NO_TYPE),
         (image("data:,"), CODY, False, NO_TYPE),
@@ -150,6 +199,8 @@ def test_what_is_lost_is_refused(part: Part, abilities: Abilities, blind: bool, 
     [
         "data:image/png;base64,AA==",
         "data:image/jpeg;base64,",
+        "data:image/jpg;base64,AA==",  # many write it; `adapt/images.py` corrects it
+        r"data:image\/jpg;base64,AA==",
         r"data:image\/webp;base64,AA==",
         "DATA:IMAGE/GIF;BASE64,AA==",
         "data:image/png;name=a;base64,AA==",
@@ -177,4 +228,4 @@ parts = st.one_of(st.just(TEXT), st.text(max_size=30).map(lambda url: ImagePart(
 def test_no_image_makes_it_raise(given_parts: Iterable[Part], version: int, blind: bool) -> None:
     asked = prompt(*given_parts)
     fault = lost(asked, cody_stream(version), blind=blind)
-    assert fault is None or "images" in needs(asked, thinks=False)
+    assert fault is None or "images" in needs(asked, traits_of(asked), thinks=False)

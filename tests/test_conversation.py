@@ -39,6 +39,10 @@ def test_folding_what_is_played_gives_the_answer_again(reply: Reply) -> None:
     assert collect(play(reply)) == reply
 
 
+def _length(reply: Reply) -> int:
+    return len(reply.text) + len(reply.reasoning) + sum(len(call.arguments) for call in reply.calls)
+
+
 def _cut_up(event: Event, size: int) -> list[Event]:
     match event:
         case Text() | Reasoning():
@@ -57,6 +61,24 @@ def test_the_size_of_the_pieces_does_not_matter(reply: Reply, size: int) -> None
     for event in play(reply):
         collector.feed(_cut_up(event, size))
     assert collector.reply() == reply
+    assert collector.size == _length(reply)
+
+
+def test_what_is_held_is_counted_in_characters_of_the_answer() -> None:
+    collector = Collector()
+    assert collector.size == 0
+    steps: list[tuple[Event, int]] = [
+        (Text("\u00e9\u00e9"), 2),
+        (Reasoning("hm"), 4),
+        (CallStart(0, "id", "name"), 4),
+        (CallArguments(0, "{}"), 6),
+        (Adapted("arguments:filled"), 6),
+        (Usage(1, 2, 3), 6),
+        (Stop("tool_calls"), 6),
+    ]
+    for event, size in steps:
+        collector.feed([event])
+        assert collector.size == size
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,20 @@
 """Exchanges: which road is taken, what travels for what a client sent, as text, and what a refusal changes."""
 
-import itertools
 import json
 from typing import Any, Literal
 
 import msgspec
 import pytest
 
-from cody_oai_router.abilities import LLM_API, Endpoint, Need, cody_stream, llm_api
+from cody_oai_router.abilities import LLM_API, cody_stream, llm_api
 from cody_oai_router.catalogue import Catalogue, Model, Resolved
-from cody_oai_router.conversation import ImagePart, Prompt, TextPart, Tool, Turn
+from cody_oai_router.conversation import Prompt, TextPart, Turn
 from cody_oai_router.dialects import openai_chat
 from cody_oai_router.events import CallArguments, CallStart, Event, Stop, Text
 from cody_oai_router.exchange import Again, Budgets, Plan, again, plan, resolve
 from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, UPSTREAM_GATE, Fault
 from cody_oai_router.lessons import Lesson
-from cody_oai_router.roads import Road, Site, choose
+from cody_oai_router.roads import Road
 from cody_oai_router.sourcegraph.refusals import read_fault
 
 BUDGETS = Budgets(plain=4000, reasoning=32000)
@@ -148,16 +147,17 @@ def test_messages(given: str, sent: str, notes: str) -> None:
         ('"n":null', USUAL, "nulls:dropped"),
         ('"seed":1', USUAL, "seed:dropped"),
         ('"service_tier":"auto"', USUAL, "service_tier:dropped"),
-        ('"response_format":{"type":"json_object"}', USUAL, "response_format:dropped"),
+        ('"response_format":{"type":"text"}', USUAL, ""),
         ('"user":"me"', USUAL, "user:dropped"),
         ('"frequency_penalty":1,"presence_penalty":1', USUAL, "frequency_penalty:dropped, presence_penalty:dropped"),
         ('"logit_bias":{},"logprobs":false', USUAL, "logit_bias:dropped, logprobs:dropped"),
         ('"top_logprobs":2,"logprobs":null', USUAL, "nulls:dropped, top_logprobs:dropped"),
         (f'"tools":[{TOOL}]', f'{USUAL},"tools":[{TOOL}]', ""),
         ('"tools":[]', USUAL, ""),
-        (f'"tools":[{TOOL}],"tool_choice":"auto"', f'{USUAL},"tools":[{TOOL}]', "tool_choice:dropped"),
-        (f'"tools":[{TOOL}],"tool_choice":"none"', USUAL, "tool_choice:dropped, tools:withheld"),
-        ('"parallel_tool_calls":false', USUAL, "parallel_tool_calls:dropped"),
+        (f'"tools":[{TOOL}],"tool_choice":"auto"', f'{USUAL},"tools":[{TOOL}]', ""),
+        (f'"tools":[{TOOL}],"tool_choice":"none"', USUAL, "tools:withheld"),
+        ('"tool_choice":"auto"', USUAL, "tool_choice:dropped"),
+        ('"parallel_tool_calls":false', USUAL, ""),
         ('"reasoning":{},"thinking":{}', USUAL, "reasoning:dropped, thinking:dropped"),
         ('"cache_control":{"type":"ephemeral"}', USUAL, "cache_control:dropped"),
         ('"system":"x"', USUAL, "system:dropped"),
@@ -174,6 +174,24 @@ def test_fields(given: str, sent: str, notes: str) -> None:
     found = made(request(fields=f'"stream":true{"," if given else ""}{given}'))
     assert b"".join(found.body).decode() == body(sent)
     assert ", ".join(found.adapted) == notes
+
+
+@pytest.mark.parametrize("road", [LLM, cody(), cody(1)])
+@pytest.mark.parametrize(
+    ("given", "note"),
+    [
+        ('"response_format":{"type":"json_object"}', "response_format:instructed"),
+        (f'"tools":[{TOOL}],"tool_choice":"required"', "tool_choice:instructed"),
+        (f'"tools":[{TOOL}],"parallel_tool_calls":false', "parallel_tool_calls:instructed"),
+    ],
+)
+def test_what_no_endpoint_takes_as_a_field_goes_as_words_of_the_last_message(given: str, note: str, road: Road) -> None:
+    found = made(request(given), road=road)
+    sent = json.loads(b"".join(found.body))
+    last = sent["messages"][-1]
+    assert (last.get("text") or last["content"]).startswith("hi\n\n")
+    assert note in found.adapted
+    assert not {"response_format", "tool_choice", "parallel_tool_calls"} & set(sent)
 
 
 @pytest.mark.parametrize(
@@ -338,6 +356,9 @@ def code(word: str) -> Fault:
         (refusal("message content cannot be empty", 500), ["merge"], [], True, Again("lesson", "fill-blank")),
         (refusal("found consecutive messages with the same speaker"), ["merge"], [], True, None),
         (refusal("stream is not supported"), [], [], True, Again("lesson", "whole")),
+        (refusal("first message must use the user role"), [], [], True, Again("lesson", "begin-with-user")),
+        (refusal("unexpected status code 404: no such model", 500), [], [], True, None),
+        (refusal("unexpected status code 403: no", 503), [], [], True, None),
         (refusal("n must be nil or 1"), [], [], True, None),
         (code(HOLLOW_TOOL_CALLS), [], [], True, Again("ask-whole")),
         (code(HOLLOW_TOOL_CALLS), [], [], False, None),
@@ -448,6 +469,18 @@ def test_fields_that_are_newer_than_the_server_teach_plain_parts(asked: str, kno
     assert again(refusal(UNDECODED), plain, frozenset(), api="auto") is None
 
 
+def test_a_cache_hint_of_what_is_wrapped_is_rich_too() -> None:
+    part = TextPart(msgspec.Raw(b'"s"'), msgspec.Raw(b'{"type":"ephemeral"}'))
+    turns = (
+        Turn(role="user", parts=(TextPart(msgspec.Raw(b'"hi"')),)),
+        Turn(role="system", parts=(part,), listed=True),
+    )
+    found = plan(Prompt(model="m", turns=turns), Resolved("m", "exact"), cody(), frozenset(), BUDGETS, nonce="0af")
+    assert isinstance(found, Plan)
+    assert found.rich
+    assert b'"<SYSTEM_PROMPT>s</SYSTEM_PROMPT>","cache_control":{"type":"ephemeral"}' in b"".join(found.body)
+
+
 def test_a_cache_hint_is_rich_and_goes_where_plain_parts_are_wanted() -> None:
     part = TextPart(msgspec.Raw(b'"hi"'), msgspec.Raw(b'{"type":"ephemeral"}'))
     hinted = Prompt(model="m", turns=(Turn(role="user", parts=(part,), listed=True),), stream=True)
@@ -470,66 +503,16 @@ def test_a_road_that_carries_what_a_message_says_besides_loses_nothing() -> None
     assert found.adapted == ("endpoint:cody",)
 
 
-THOUGHTFUL = "a::v1::claude-sonnet-4-thinking-latest"
-IMAGE = ImagePart(msgspec.Raw(b'"data:image/png;base64,AA=="'))
-NEEDS: tuple[Need, ...] = ("tools", "images", "reasoning")
-ALL_NEEDS = [frozenset(some) for size in range(4) for some in itertools.combinations(NEEDS, size)]
-VERSIONS = [None, *range(10)]
-
-
-def needing(wanted: frozenset[Need]) -> Prompt:
-    parts = (IMAGE,) if "images" in wanted else (TextPart(msgspec.Raw(b'"hi"')),)
-    tools = (Tool(name="f"),) if "tools" in wanted else ()
-    return Prompt(model="m", turns=(Turn(role="user", parts=parts),), tools=tools, reasoning="reasoning" in wanted)
-
-
-def better_by_cody(wanted: frozenset[Need], version: int) -> bool:
-    """The table in words: from which api-version on what is wanted goes better by Cody's stream."""
-    since = {
-        frozenset[Need](): 99,
-        frozenset[Need]({"tools"}): 9,
-        frozenset[Need]({"images"}): 3,
-        frozenset[Need]({"reasoning"}): 8,
-        frozenset[Need]({"tools", "images"}): 3,
-        frozenset[Need]({"tools", "reasoning"}): 8,
-        frozenset[Need]({"images", "reasoning"}): 3,
-        frozenset[Need]({"tools", "images", "reasoning"}): 3,
-    }
-    return version >= since[wanted]
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("gated", [True, False])
-@pytest.mark.parametrize("api", ["auto", "llm", "cody"])
-def test_the_road(version: int | None, gated: bool, api: Literal["auto", "llm", "cody"]) -> None:
-    for wanted in ALL_NEEDS:
-        better = version is not None and better_by_cody(wanted, version)
-        expected: Endpoint = "cody" if api == "cody" or (api == "auto" and (gated or better)) else "llm"
-        road = choose(needing(wanted), Resolved("a::v1::m", "exact"), Site(version, gated), api)
-        spoken = 9 if version is None else version
-        assert road == (cody(spoken) if expected == "cody" else Road("llm", 0, llm_api(version)))
-
-
-def test_a_site_of_which_nothing_is_known_is_asked_by_the_llm_api() -> None:
-    assert Site() == Site(None, gated=False)
-    assert choose(needing(frozenset()), Resolved("a::v1::m", "exact"), Site(), "auto") == LLM
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize(
-    ("ref", "since"), [("WorkersAI::v1::llama", 0), (THOUGHTFUL, 8), ("a::v1::m", 99), ("openai::v1::o3", 99)]
-)
-def test_some_models_go_by_codys_stream_whatever_is_asked(version: int | None, ref: str, since: int) -> None:
-    road = choose(needing(frozenset()), Resolved(ref, "exact"), Site(version), "auto")
-    assert road.endpoint == ("cody" if version is not None and version >= since else "llm")
-
-
 def cody_body(messages: str, fields: str = "", tokens: int = 4000) -> str:
     return f'{{"model":"{GPT.ref}","messages":[{messages}],"maxTokensToSample":{tokens},"topK":-1,"topP":-1{fields}}}'
 
 
 CODY_HI = '{"speaker":"human","text":"hi"}'
 PLACED = '{"speaker":"assistant","content":[{"type":"text","text":"x"},'
+AS_TEXT = (
+    ',{"speaker":"assistant","text":"x\\n<tool_call_0af>{\\"name\\": \\"f\\", \\"arguments\\": {}}</tool_call_0af>"},'
+    '{"speaker":"human","text":"<TOOL_RESULT>r</TOOL_RESULT>"}'
+)
 SILENT = PLACED.replace('"x"', '"(calls a tool)"')
 CODY_CALL = '{"type":"tool_call","tool_call":{"id":"c","name":"f","arguments":"{}"}}'
 
@@ -561,8 +544,33 @@ CODY_CALL = '{"type":"tool_call","tool_call":{"id":"c","name":"f","arguments":"{
         ('{"role":"user","content":"hi","name":"bob"}', 9, CODY_HI, ["message-fields:dropped"]),
         ('{"role":"user","content":""}', 9, '{"speaker":"human","text":"(empty)"}', ["content:filled"]),
         (
+            '{"role":"user","content":[{"type":"text","text":""},{"type":"text","text":"hi"}]}',
+            9,
+            CODY_HI,
+            ["content:empty-dropped"],
+        ),
+        # Calls in the history are refused where no tools are offered.
+        (
             ROUND,
             9,
+            CODY_HI + AS_TEXT,
+            ["tool-calls:as-text", "tool:wrapped"],
+        ),
+        (ROUND, 7, CODY_HI + AS_TEXT, ["tool-calls:as-text", "tool:wrapped"]),
+    ],
+)
+def test_messages_to_codys_stream(messages: str, version: int, sent: str, notes: list[str]) -> None:
+    found = made(request('"stream":true', messages=messages), road=cody(version))
+    assert b"".join(found.body).decode() == cody_body(sent)
+    assert list(found.adapted) == sorted([*notes, "endpoint:cody"])
+    assert found.road == cody(version)
+
+
+@pytest.mark.parametrize(
+    ("messages", "sent", "notes"),
+    [
+        (
+            ROUND,
             (
                 f'{CODY_HI},{PLACED}{CODY_CALL}]}},{{"speaker":"human","content":'
                 '[{"type":"tool_result","tool_result":{"id":"c","content":"r"}}]}'
@@ -571,7 +579,6 @@ CODY_CALL = '{"type":"tool_call","tool_call":{"id":"c","name":"f","arguments":"{
         ),
         (
             f'{HI},{{"role":"assistant","content":null,"tool_calls":[{CALL % ""}]}}',
-            9,
             (
                 f'{CODY_HI},{SILENT}{CODY_CALL}]}},{{"speaker":"human","content":'
                 '[{"type":"tool_result","tool_result":{"id":"c","content":"(no result)"}}]}'
@@ -579,20 +586,24 @@ CODY_CALL = '{"type":"tool_call","tool_call":{"id":"c","name":"f","arguments":"{
             ["arguments:filled", "content:filled", "tool-results:filled"],
         ),
         (
-            ROUND,
-            7,
-            CODY_HI
-            + ',{"speaker":"assistant","text":"x\\n<tool_call_0af>{\\"name\\": \\"f\\", \\"arguments\\": {}}</tool_call_0af>"},'
-            '{"speaker":"human","text":"<TOOL_RESULT>r</TOOL_RESULT>"}',
-            ["tool-calls:as-text", "tool:wrapped"],
+            (
+                f'{HI},{{"role":"assistant","content":"","tool_calls":[{CALL % "{}"}]}},'
+                f'{{"role":"assistant","content":"","tool_calls":[{CALL % "[1]"}]}}'
+            ),
+            (
+                f'{CODY_HI},{SILENT}{CODY_CALL},{{"type":"tool_call","tool_call":'
+                '{"id":"c_1","name":"f","arguments":"{\\"arguments\\":\\"[1]\\"}"}}]},'
+                '{"speaker":"human","content":[{"type":"tool_result","tool_result":{"id":"c","content":"(no result)"}},'
+                '{"type":"tool_result","tool_result":{"id":"c_1","content":"(no result)"}}]}'
+            ),
+            ["arguments:wrapped", "content:filled", "messages:merged", "tool-results:filled"],
         ),
     ],
 )
-def test_messages_to_codys_stream(messages: str, version: int, sent: str, notes: list[str]) -> None:
-    found = made(request('"stream":true', messages=messages), road=cody(version))
-    assert b"".join(found.body).decode() == cody_body(sent)
+def test_a_history_of_calls_to_codys_stream(messages: str, sent: str, notes: list[str]) -> None:
+    found = made(request(f'"stream":true,{TOOLS}', messages=messages), road=cody())
+    assert b"".join(found.body).decode() == cody_body(sent, f',"tools":[{TOOL}]')
     assert list(found.adapted) == sorted([*notes, "endpoint:cody"])
-    assert found.road == cody(version)
 
 
 @pytest.mark.parametrize(
@@ -609,6 +620,13 @@ def test_fields_to_codys_stream(given: str, fields: str, tokens: int) -> None:
 
 
 SEEN = '{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]}'
+
+
+def test_a_type_of_image_that_no_provider_takes_is_corrected_where_images_go() -> None:
+    found = made(request('"stream":true', messages=SEEN.replace("image/png", "image/jpg")), road=cody(3))
+    assert b'"data:image/jpeg;base64,AA=="' in b"".join(found.body)
+    assert found.adapted == ("endpoint:cody", "image-type:corrected")
+    assert "image-type:corrected" not in made(request(messages=SEEN), road=cody(3)).adapted
 
 
 def test_an_image_goes_where_it_is_seen() -> None:

@@ -14,6 +14,8 @@ TEXTS: list[tuple[str, Lesson]] = [
         "end-with-user",
     ),
     ("message content cannot be empty", "fill-blank"),
+    ("messages: text content blocks must be non-empty", "fill-blank"),
+    ("messages: first message must use the 'user' role", "begin-with-user"),
     ("stream is not supported", "whole"),
     ("max_tokens should be greater than thinking.budget_tokens", "above-thinking-budget"),
 ]

@@ -160,6 +160,9 @@ ERROR = b'event: error\ndata: {"error":"context deadline exceeded"}\n\n'
     ("body", "delimited", "cut_off"),
     [
         (COMPLETION + END, DONE, DONE),
+        # After `event: done` nothing counts any more, whatever it is.
+        (COMPLETION + END + ERROR, DONE, DONE),
+        (COMPLETION + END + b"\xff{" * 9, DONE, DONE),
         (COMPLETION + END[:-2], DONE, DONE),
         (COMPLETION + END + COMPLETION, DONE, DONE),
         # Not even a proper end of the body stands for `event: done`.
@@ -179,6 +182,41 @@ def test_what_a_body_of_codys_stream_means(body: bytes, delimited: list[Event], 
         assert made.feed(body) + made.end(delimited=ends_well) == events
         bytewise = source(upstream=completions_stream)
         assert fed(bytewise.feed, [bytes([byte]) for byte in body]) + bytewise.end(delimited=ends_well) == events
+
+
+def test_an_answer_of_codys_stream_is_complete_with_its_last_event() -> None:
+    made = source(upstream=completions_stream, event_limit=100)
+    assert (made.feed(COMPLETION), made.complete) == (A, False)
+    assert (made.feed(END), made.complete) == ([Stop("stop")], True)
+    assert made.feed(COMPLETION + ERROR) == []
+    assert made.feed(b"data: " + b"x" * 1000) == []
+    assert made.fail(Fault(kind="timed_out", message="silence")) == []
+    assert made.end(delimited=False) == []
+    assert (made.failed, made.cut) == (None, False)
+
+
+def test_an_answer_of_the_llm_api_is_complete_only_with_a_mark_after_its_finish_word() -> None:
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n'
+    mark = b"data: [DONE]\n\n"
+    made = source()
+    assert (made.feed(SAY + mark), made.complete) == (A, False)
+    assert (made.feed(STOP), made.complete) == ([Stop("stop")], False)
+    assert (made.feed(usage), made.complete) == ([Usage(1)], False)
+    assert (made.feed(mark + SAY), made.complete) == ([], True)
+    assert (made.feed(SAY), made.end(delimited=False)) == ([], [])
+    without = source()
+    assert without.feed(SAY + STOP + usage) == [*DONE, Usage(1)]
+    assert (without.end(delimited=True), without.complete) == ([], False)
+
+
+@pytest.mark.parametrize("upstream", [llm_api, completions_stream])
+@pytest.mark.parametrize("end", [b"", ERROR])
+def test_what_broke_off_is_not_complete(upstream: Upstream, end: bytes) -> None:
+    made = source(upstream=upstream)
+    made.feed((SAY if upstream is llm_api else COMPLETION) + end)
+    made.end(delimited=False)
+    assert made.failed is not None
+    assert not made.complete
 
 
 @pytest.mark.parametrize(("before", "settled"), [(COMPLETION, False), (COMPLETION + END, True), (ERROR, True)])
@@ -314,7 +352,10 @@ def test_an_adaptation_may_end_an_answer_and_one_may_add_to_its_end() -> None:
     made = chained(cutter=cutter)
     assert not made.cut
     assert made.feed(SAY) == [*A, Stop("stop"), Adapted("text:closed")]
-    assert made.cut
+    assert (made.cut, made.complete) == (True, True)
+    assert (made.feed(SAY + STOP), made.end(delimited=False)) == ([], [])
+    assert made.fail(Fault(kind="bad_gateway", message="lost")) == []
+    assert made.failed is None
 
 
 def test_what_an_adaptation_adds_to_the_end_comes_once_and_only_to_a_complete_answer() -> None:
@@ -327,6 +368,31 @@ def test_what_an_adaptation_adds_to_the_end_comes_once_and_only_to_a_complete_an
     late = chained()
     late.feed(SAY + STOP)
     assert late.fail(Fault(kind="bad_gateway", message="lost")) == [Adapted("text:closed")]
+
+
+def test_a_chain_without_a_tail_adds_nothing_and_one_without_cutters_cuts_nothing() -> None:
+    plain = Chain([])
+    assert (plain.cut, plain.adapt([Text("a")]), plain.finish()) == (False, A, [])
+    early, late = Cutting("a"), Cutting("b")
+    several = Chain([early, late], [early, late])
+    assert several.adapt([Text("b")]) == [Text("b"), Stop("stop")]
+    assert several.cut
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_the_tail_of_an_answer_comes_with_its_last_event_and_once(ends: bool) -> None:
+    chain = Chain([], tail=Closing())
+    made = Source(completions_stream.Reader(), completions_stream.read_reply, chain, event_limit=1000, reply_limit=1000)
+    assert made.feed(COMPLETION + END) == [*DONE, Adapted("text:closed")]
+    assert made.complete
+    assert made.end(delimited=ends) == []
+
+
+def test_a_failure_that_an_adaptation_finds_in_the_last_event_is_no_complete_answer() -> None:
+    made = source(upstream=completions_stream, adaptation=Failing())
+    events = made.feed(END.replace(b"done", b"completion") + END)
+    assert isinstance(events[-1], Failed)
+    assert (made.failed is not None, made.complete) == (True, False)
 
 
 def test_the_chain_goes_from_upstream_to_the_client() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cody_oai_router.site import (
     CONTEXT_FILTERS,
+    PRODUCT_VERSION,
     ClientConfig,
     has_context_filters,
     read_client_config,
@@ -67,6 +68,18 @@ def test_what_is_no_client_config(body: bytes) -> None:
         (b"\xff6.5.1", None),
         (b"<html>6.5.1", None),
         (b" " * 100 + b"6.5.1", None),
+        # GraphQL's answer.
+        (b'{"data":{"site":{"productVersion":"6.5.2654"}}}', (6, 5)),
+        (b'{"data":{"site":{"productVersion":"336952_2025-07-24_6.6-0a7545eb3e57","x":1}}}', (6, 6)),
+        (b'{"data":{"site":{"productVersion":"dev"}}}', None),
+        (b'{"data":{"site":{"productVersion":null}}}', None),
+        (b'{"data":{"site":{"productVersion":6.5}}}', None),
+        (b'{"data":{"site":{"siteID":"6.5.1"}}}', None),
+        (b'{"data":{"site":null}}', None),
+        (b'{"data":null,"errors":[{"message":"6.5.1"}]}', None),
+        (b'{"version":"6.5.1"}', None),
+        (b'{"data":{"site":{"productVersion":"6.5', None),
+        (b'{"data":' * 100_000, None),
     ],
 )
 def test_releases(body: bytes, release: tuple[int, int] | None) -> None:
@@ -101,13 +114,17 @@ def test_context_filters(body: bytes, has: bool) -> None:
 def test_the_question_asks_for_the_filters_and_nothing_else() -> None:
     """A field that an instance does not know fails the whole query."""
     assert CONTEXT_FILTERS == "query ContextFilters { site { codyContextFilters(version: V1) { raw } } }"
+    assert PRODUCT_VERSION == "query ProductVersion { site { productVersion } }"
 
 
 CONFIG = {"codyEnabled": True, VERSION: 9}
 FILTERS: dict[str, Any] = {"data": {"site": {"codyContextFilters": {"raw": {"include": []}}}}}
 
 
-@given(wild_bytes(CONFIG, FILTERS) | st.sampled_from([b"6.5.2654", b"336952_2025-07-24_6.6-0a7545eb3e57"]))
+RELEASE: dict[str, Any] = {"data": {"site": {"productVersion": "6.5.2654"}}}
+
+
+@given(wild_bytes(CONFIG, FILTERS, RELEASE) | st.sampled_from([b"6.5.2654", b"336952_2025-07-24_6.6-0a7545eb3e57"]))
 def test_no_bytes_make_it_raise(body: bytes) -> None:
     config = read_client_config(body)
     assert config is None or config.api_version >= 0

@@ -15,7 +15,7 @@ from typing import Final, Literal, assert_never
 
 import msgspec
 
-from cody_oai_router.conversation import ImagePart, OtherPart, Prompt
+from cody_oai_router.conversation import ImagePart, OtherPart, Prompt, TextPart
 from cody_oai_router.faults import Fault
 
 Need = Literal["tools", "images", "reasoning"]
@@ -103,15 +103,54 @@ def cody_stream(api_version: int) -> Abilities:
     )
 
 
-def needs(prompt: Prompt, *, thinks: bool) -> frozenset[Need]:
+class Traits(msgspec.Struct, frozen=True):
+    """What there is in a prompt besides text of user and assistant: so that nothing is looked for where it is not."""
+
+    instructions: bool = False
+    history: bool = False
+    images: bool = False
+    others: bool = False
+    hints: bool = False
+    names: bool = False
+
+
+# Most prompts: nothing but words.
+PLAIN: Final = Traits()
+_TALKERS: Final = frozenset({"user", "assistant"})
+
+
+def traits_of(prompt: Prompt) -> Traits:
+    """Looks through a prompt, once."""
+    roles = {turn.role for turn in prompt.turns}
+    instructions = "system" in roles or "developer" in roles
+    history = "tool" in roles or "function" in roles
+    images = others = hints = names = False
+    for turn in prompt.turns:
+        if turn.calls:
+            history = True
+        if turn.name is not None and turn.role in _TALKERS:
+            names = True
+        for part in turn.parts:
+            if isinstance(part, TextPart):
+                hints = hints or part.cache_control is not None
+            elif isinstance(part, ImagePart):
+                images = True
+            else:
+                others = True
+    if not (instructions or history or images or others or hints or names):
+        return PLAIN
+    return Traits(instructions, history, images, others, hints, names)
+
+
+def needs(prompt: Prompt, traits: Traits, *, thinks: bool) -> frozenset[Need]:
     """Gives what a prompt needs beyond text; `thinks` tells that the model was chosen because it thinks."""
-    found: set[Need] = set()
-    if prompt.tools or any(turn.calls or turn.role in ("tool", "function") for turn in prompt.turns):
-        found.add("tools")
-    if any(isinstance(part, ImagePart) for turn in prompt.turns for part in turn.parts):
-        found.add("images")
+    found: list[Need] = []
+    if prompt.tools or traits.history:
+        found.append("tools")
+    if traits.images:
+        found.append("images")
     if prompt.reasoning or thinks:
-        found.add("reasoning")
+        found.append("reasoning")
     return frozenset(found)
 
 
@@ -119,7 +158,6 @@ def lost(prompt: Prompt, abilities: Abilities, *, blind: bool) -> Fault | None:
     """Gives the first need of the prompt that is lost, as the client will read it; `blind` tells that the model has no vision."""
     for index, turn in enumerate(prompt.turns):
         for number, part in enumerate(turn.parts):
-            where = f"messages[{index}].content[{number}]"
             if isinstance(part, ImagePart):
                 message = _unseen(part, abilities, blind=blind)
             elif isinstance(part, OtherPart):
@@ -128,6 +166,7 @@ def lost(prompt: Prompt, abilities: Abilities, *, blind: bool) -> Fault | None:
             else:
                 continue
             if message:
+                where = f"messages[{index}].content[{number}]"
                 return Fault(kind="bad_request", message=f"'{where}' {message}", param=where, code="unsupported_value")
     return None
 

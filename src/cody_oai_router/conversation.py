@@ -158,7 +158,18 @@ class ListedModel(msgspec.Struct, frozen=True):
 class Collector:
     """Folds the events of an answer into a `Reply`, as they come; `size` is how many characters it holds."""
 
-    __slots__ = ("_adapted", "_arguments", "_calls", "_fault", "_reasoning", "_stop", "_text", "size", "usage")
+    __slots__ = (
+        "_adapted",
+        "_arguments",
+        "_calls",
+        "_fault",
+        "_reasoning",
+        "_stop",
+        "_taken",
+        "_text",
+        "size",
+        "usage",
+    )
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -169,6 +180,7 @@ class Collector:
         self.usage: Usage | None = None
         self._adapted: dict[str, None] = {}
         self.size = 0
+        self._taken: Reply | None = None
         self._fault: Fault | None = None
 
     def feed(self, events: Iterable[Event]) -> None:
@@ -198,8 +210,14 @@ class Collector:
                 case _:
                     assert_never(event)
 
+    def take(self, reply: Reply) -> None:
+        """Takes an answer in one piece, instead of events."""
+        self._taken = reply
+
     def reply(self) -> Reply | Fault:
         """Gives the whole answer, or the fault that broke it."""
+        if self._taken is not None:
+            return self._taken
         if self._fault is not None:
             return self._fault
         if self._stop is None:

@@ -4,12 +4,13 @@ Pure: (prompt, what is known of the instance, settings) → `Plan` or `Fault`. T
 again when upstream refuses.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
 
-from cody_oai_router.abilities import Abilities, lost
+from cody_oai_router.abilities import PLAIN, Abilities, Traits, lost, traits_of
 from cody_oai_router.adapt import structured, tool_choice
 from cody_oai_router.adapt.fields import drop_fields
 from cody_oai_router.adapt.images import correct_types
@@ -21,7 +22,7 @@ from cody_oai_router.adapt.tool_prompt import describe
 from cody_oai_router.answering import chain_of
 from cody_oai_router.catalogue import Catalogue, Model, Resolved
 from cody_oai_router.checks import Check, check_of
-from cody_oai_router.conversation import Prompt, Role, TextPart, Tool, Turn
+from cody_oai_router.conversation import Prompt, Role, Tool, Turn
 from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, UPSTREAM_GATE, Fault
 from cody_oai_router.lessons import Lesson, learn
 from cody_oai_router.relay import Chain
@@ -47,6 +48,7 @@ _PREDICTS_SINCE: Final = 5
 _WRITERS: Final = {"llm": llm.write_prompt, "cody": completions_stream.write_prompt}
 
 _Turns = tuple[Turn, ...]
+_Step = Callable[[_Turns], tuple[_Turns, set[str]]]
 
 
 class Budgets(msgspec.Struct, frozen=True):
@@ -124,7 +126,10 @@ def plan(
     `nonce` is hex. `whole` asks for the answer in one piece whatever else speaks for a stream; `repaired` tells that a first answer did not
     keep what it had to.
     """
-    fault = lost(prompt, road.abilities, blind="vision" in resolved.lacks)
+    traits = traits_of(prompt)
+    fault = None
+    if traits.images or traits.others:
+        fault = lost(prompt, road.abilities, blind="vision" in resolved.lacks)
     check = check_of(prompt) if fault is None else fault
     if isinstance(check, Fault):
         return check
@@ -134,12 +139,12 @@ def plan(
     native = abilities.native_tools and "tools" not in resolved.lacks
     called = () if native else prompt.tools
     stream = _streams(prompt, resolved, road, lessons, native=native) and not whole
-    turns, notes = _turns(prompt, abilities, lessons, nonce, native=native)
+    turns, notes = _turns(prompt, traits, abilities, lessons, nonce, native=native)
     turns = _instructed(prompt, turns, notes)
     if repaired:
         notes.add("repair:asked-again")
     tokens = _max_tokens(prompt, resolved, budgets, lessons, notes)
-    notes |= _notes(prompt, resolved, road, stream=stream)
+    _note(prompt, resolved, road, notes, stream=stream)
     adapted = _adapted(prompt, turns, resolved.ref, road, notes, native=native)
     write = _WRITERS[road.endpoint]
     return Plan(
@@ -154,7 +159,7 @@ def plan(
         nonce=nonce,
         check=check,
         prompt=prompt,
-        rich=road.endpoint == "cody" and bool(adapted.tools or any(map(_is_rich, turns))),
+        rich=road.endpoint == "cody" and native and bool(adapted.tools or traits.history or traits.hints),
     )
 
 
@@ -182,11 +187,6 @@ def again(fault: Fault, tried: Plan, before: frozenset[str], *, api: Api, patien
     return None
 
 
-def _is_rich(turn: Turn) -> bool:
-    hinted = any(isinstance(part, TextPart) and part.cache_control is not None for part in turn.parts)
-    return bool(turn.calls) or turn.role == "tool" or hinted
-
-
 def _streams(prompt: Prompt, resolved: Resolved, road: Road, lessons: frozenset[Lesson], *, native: bool) -> bool:
     if road.endpoint == "llm" and "whole" in lessons:
         return False  # an instance before 6.0, whose Cody's stream streams all the same
@@ -197,29 +197,37 @@ def _streams(prompt: Prompt, resolved: Resolved, road: Road, lessons: frozenset[
 
 
 def _turns(
-    prompt: Prompt, abilities: Abilities, lessons: frozenset[Lesson], nonce: str, *, native: bool
+    prompt: Prompt, traits: Traits, abilities: Abilities, lessons: frozenset[Lesson], nonce: str, *, native: bool
 ) -> tuple[_Turns, set[str]]:
     """Gives the turns as the endpoint carries them, and notes of what was changed: one step for each thing that it lacks."""
-    native_roles: set[Role] = set()
-    steps: list[Callable[[_Turns], tuple[_Turns, set[str]]]] = []
-    if not native:
-        steps.append(lambda turns: describe(turns, prompt.tools, nonce))
-    elif abilities.tool_results:
-        native_roles.add("tool")
-        steps.append(pair_results)
-    if abilities.images:
-        steps.append(correct_types)
-    if abilities.system:
-        native_roles.add("system")
-        steps.append(lead_with_system)
-    if not abilities.cache_hints or not abilities.names:
-        steps.append(lambda turns: drop_fields(turns, cache_hints=not abilities.cache_hints, names=not abilities.names))
+    if traits is PLAIN and native and not lessons:
+        return adapt_turns(prompt.turns, lessons)
     turns, notes = prompt.turns, set[str]()
-    for step in steps:
+    for step in _steps(prompt, traits, abilities, nonce, native=native):
         turns, changed = step(turns)
         notes |= changed
-    turns, changed = adapt_turns(turns, lessons, frozenset(native_roles))
+    turns, changed = adapt_turns(turns, lessons, _native_roles(abilities))
     return turns, notes | changed
+
+
+def _steps(prompt: Prompt, traits: Traits, abilities: Abilities, nonce: str, *, native: bool) -> Iterator[_Step]:
+    if (traits.history or prompt.tools) and not native:
+        yield lambda turns: describe(turns, prompt.tools, nonce)
+    elif traits.history and abilities.tool_results:
+        # Providers refuse calls in the history where no tools are offered; as text they are understood all the same.
+        yield pair_results if prompt.tools else lambda turns: describe(turns, (), nonce)
+    if traits.images and abilities.images:
+        yield correct_types
+    if abilities.system and (traits.instructions or not native):
+        yield lead_with_system
+    if (traits.hints and not abilities.cache_hints) or (traits.names and not abilities.names):
+        yield lambda turns: drop_fields(turns, cache_hints=not abilities.cache_hints, names=not abilities.names)
+
+
+@lru_cache(maxsize=16)
+def _native_roles(abilities: Abilities) -> frozenset[Role]:
+    roles: set[Role] = {"tool"} if abilities.tool_results else set()
+    return frozenset(roles | ({"system"} if abilities.system else set()))
 
 
 def _instructed(prompt: Prompt, turns: _Turns, notes: set[str]) -> _Turns:
@@ -277,8 +285,8 @@ def _max_tokens(
     return tokens
 
 
-def _notes(prompt: Prompt, resolved: Resolved, road: Road, *, stream: bool) -> set[str]:
-    notes = set(prompt.adapted)
+def _note(prompt: Prompt, resolved: Resolved, road: Road, notes: set[str], *, stream: bool) -> None:
+    notes.update(prompt.adapted)
     how = _HOW_NOTES[resolved.how]
     if how is not None and resolved.ref != prompt.model:
         notes.add(how)
@@ -290,4 +298,3 @@ def _notes(prompt: Prompt, resolved: Resolved, road: Road, *, stream: bool) -> s
         notes.add("choices:asked-apart")
     if stream != prompt.stream:
         notes.add("stream:folded" if stream else "stream:played")
-    return notes

@@ -83,6 +83,8 @@ NOTES: Final[dict[str, str]] = {
     "tool-calls:broken": "The model broke off a tool call; its arguments are incomplete.",
     "text:rewritten": "The instance changed text that it had sent before; what was passed on could not be taken back.",
     "response_format:instructed": "The format of the answer was asked for in words, since no endpoint takes `response_format`.",
+    "response_format:unwrapped": "Fences or words around the JSON of the answer were left out.",
+    "response_format:mended": "Line breaks and other control characters in strings of the answer's JSON were escaped.",
     "stop:cut-here": "The router ended the answer at a stop sequence, since the instance had not.",
     "tool_choice:instructed": "`tool_choice` went as words at the end of the prompt, since the instance ignores it.",
     "parallel_tool_calls:instructed": "One call at most was asked for in words, since the instance ignores `parallel_tool_calls`.",

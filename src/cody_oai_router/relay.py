@@ -179,6 +179,13 @@ class Source:
             return events if self._chain is None else [*events, *self._chain.finish()]
         return events
 
+    def whole(self) -> Reply | None:
+        """Gives an answer that came in one piece and needs no change, instead of the events of `end`: most often it is wanted so."""
+        if self._splitter is not None or self._chain is not None or self.failed is not None or not self._whole:
+            return None
+        reply = self._read_reply(b"".join(self._whole).strip(_SPACE))
+        return None if isinstance(reply, Fault) else reply
+
     def end(self, *, delimited: bool) -> list[Event]:
         """Takes the end of the body; `delimited` tells that HTTP itself marked it as the end."""
         if self.failed is not None or self.complete:

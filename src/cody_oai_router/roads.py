@@ -1,11 +1,12 @@
 """Chooses the road of a request: the LLM API unless it is closed, or Cody's stream carries what is needed better (`abilities.py`)."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
 
-from cody_oai_router.abilities import Abilities, Endpoint, Grade, Need, cody_stream, llm_api, needs
+from cody_oai_router.abilities import Abilities, Endpoint, Grade, Need, cody_stream, llm_api, needs, traits_of
 from cody_oai_router.catalogue import Resolved
 from cody_oai_router.conversation import Prompt
 from cody_oai_router.upstreams import completions_stream
@@ -45,20 +46,25 @@ class Road(msgspec.Struct, frozen=True):
 
 def choose(prompt: Prompt, resolved: Resolved, site: Site, api: Api) -> Road:
     """Gives the road of a prompt to a model of a site; `api` is what the user allows."""
-    version = completions_stream.NEWEST if site.api_version is None else site.api_version
-    counts = version >= _COUNTS_SINCE
-    by_cody = Road("cody", version, cody_stream(version), counts)
-    by_llm = Road("llm", 0, llm_api(site.api_version), counts)
+    by_llm, by_cody = _roads(site.api_version)
     if api != "auto":
         return by_cody if api == "cody" else by_llm
-    if site.gated:
+    if site.gated or _is_refused_by_grammar(resolved):
         return by_cody
-    if _is_refused_by_grammar(resolved):
-        return by_cody
-    wanted = needs(prompt, thinks="thinking" in resolved.ref)
-    if site.api_version is None and min(map(by_llm.abilities.grade, wanted), default=Grade.WHOLE) > Grade.LOST:
+    wanted = needs(prompt, traits_of(prompt), thinks="thinking" in resolved.ref)
+    if not wanted:
+        return by_llm
+    if site.api_version is None and min(map(by_llm.abilities.grade, wanted)) > Grade.LOST:
         return by_llm  # what nobody is known to offer is asked for only where nothing else is left
     return by_cody if _carried(wanted, by_cody) > _carried(wanted, by_llm) else by_llm
+
+
+@lru_cache(maxsize=16)
+def _roads(api_version: int | None) -> tuple[Road, Road]:
+    """Gives both roads of an instance: they are the same for every request."""
+    version = completions_stream.NEWEST if api_version is None else api_version
+    counts = version >= _COUNTS_SINCE
+    return Road("llm", 0, llm_api(api_version), counts), Road("cody", version, cody_stream(version), counts)
 
 
 def _is_refused_by_grammar(resolved: Resolved) -> bool:

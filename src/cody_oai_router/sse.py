@@ -87,6 +87,8 @@ class Splitter:
         for block in data[:-2].split(b"\n\n"):
             if block.startswith(b"data: ") and b"\n" not in block:
                 frames.append(Frame(b"", block[6:]))
+            elif block.startswith(b"event: ") and (named := _named(block)) is not None:
+                frames.append(named)
             else:
                 for line in block.split(b"\n"):
                     self._line(line, frames)
@@ -162,6 +164,12 @@ class Splitter:
             self._data.clear()
         self._size = 0
         self._event = b""
+
+
+def _named(block: bytes) -> Frame | None:
+    """Reads a block of one name and one line of data, as nearly all of Cody's stream is; nothing where there is more in it."""
+    name, _, data = block[7:].partition(b"\n")
+    return Frame(name, data[6:]) if data.startswith(b"data: ") and b"\n" not in data else None
 
 
 def write_data(payload: bytes) -> bytes:

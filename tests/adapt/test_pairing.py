@@ -42,6 +42,7 @@ def stray(wire: str, *more: Part) -> Turn:
 
 USER = says("user", "u")
 NONE = "(no result)"
+SEE = text("(an image, beside this)")
 
 
 @pytest.mark.parametrize(
@@ -127,6 +128,12 @@ NONE = "(no result)"
             [calls("a"), result("a", "(an image, beside this)", IMAGE)],
             {"tool-images:beside"},
         ),
+        # Without words beside it, and an empty text is none.
+        (
+            [calls("a"), result("a", "", IMAGE)],
+            [calls("a"), Turn(role="tool", parts=(SEE, text(""), IMAGE), listed=True, call_id="a")],
+            {"tool-images:beside"},
+        ),
         # Legacy results have no id but the function's name.
         (
             [calls("a"), result(None, "r", name="f", role="function")],
@@ -183,7 +190,6 @@ def called(arguments: str) -> Turn:
     [
         ("{}", "{}"),
         (' {"a": [1, {}]}\n', ' {"a": [1, {}]}\n'),
-        ('{"a":"\\ud800"}', '{"a":"\\ud800"}'),
         ("", '{"arguments":""}'),
         ("[1]", '{"arguments":"[1]"}'),
         ("null", '{"arguments":"null"}'),

@@ -5,14 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cody_oai_router.adapt.tool_choice import, OneCall, fault, instruct, repair, verdict
+from cody_oai_router.adapt.tool_choice import OneCall, fault, instruct, repair, verdict
 from cody_oai_router.conversation import (
     ImagePart,
+    Named,
     Part,
     Reply,
     Role,
     TextPart,
     ToolCall,
+    ToolChoice,
     Turn,
     collect,
     play,
@@ -72,7 +74,7 @@ HI = turn("user", "hi")
         ),
     ],
 )
-def test_words(choice: Choice, parallel: bool, words: str | None, notes: set[str]) -> None:
+def test_words(choice: ToolChoice, parallel: bool, words: str | None, notes: set[str]) -> None:
     expected = HI if words is None else turn("user", f"hi\n\n{words}")
     assert instruct((HI,), choice, parallel=parallel) == ((expected,), notes)
 
@@ -132,7 +134,7 @@ NO_CALL = "Your last answer called no tool."
         (reply("x"), FREE, 'Your last answer called "x", which may not be called now.'),
     ],
 )
-def test_verdicts(answer: Reply, choice: Choice, broken: str | None) -> None:
+def test_verdicts(answer: Reply, choice: ToolChoice, broken: str | None) -> None:
     assert verdict(answer, choice) == broken
 
 
@@ -166,7 +168,7 @@ def test_the_repair_is_instructed_again() -> None:
         (FREE, 'to call only "read" or "write"'),
     ],
 )
-def test_the_failure_says_what_was_not_kept(choice: Choice, wish: str) -> None:
+def test_the_failure_says_what_was_not_kept(choice: ToolChoice, wish: str) -> None:
     message = (
         f"The model did not keep `tool_choice`: it was told {wish}, and did not do so when it was asked once more. "
         "Sourcegraph carries `tool_choice` only in words; ask again, ask for it in a message of your own, or choose another model."

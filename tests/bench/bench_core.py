@@ -17,13 +17,14 @@ from typing import Final
 
 from bench.work import BIG, BURST, JSON, REF, event, reply_body, request_body
 from cody_oai_router import exchange
-from cody_oai_router.abilities import LLM_API
 from cody_oai_router.catalogue import Catalogue, Model
 from cody_oai_router.conversation import Collector, Prompt, Stamp
 from cody_oai_router.dialects import llm_chat, openai_chat
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1.heads import read_request_head, read_response_head
-from cody_oai_router.relay import Source
+from cody_oai_router.relay import Source, Upstream
+from cody_oai_router.roads import Site, choose
+from cody_oai_router.upstreams import completions_stream, llm_api
 
 Step = Callable[[int], None]
 
@@ -32,9 +33,11 @@ _MANY: Final = 600
 _ROUNDS: Final = 5
 _TIMED: Final = 2_000
 
+_SITE: Final = Site(9)
 _LIMIT: Final = 1 << 26
 _BUDGETS: Final = exchange.Budgets(4_000, 32_000)
 _STAMP: Final = Stamp("0123456789abcdef01234567", "gpt-4o", 1747699200)
+_CODY_EVENT: Final = b'event: completion\ndata: {"deltaText":"hello "}\n\n'
 _COLLECTED: Final = re.compile(r"Collected : (\d+)")
 
 _REQUEST_HEAD: Final = (
@@ -116,7 +119,8 @@ def _plan(times: int) -> None:
     for _ in range(times):
         resolved = exchange.resolve(prompt, catalogue)
         assert not isinstance(resolved, Fault)
-        exchange.plan(prompt, resolved, LLM_API, frozenset(), _BUDGETS)
+        road = choose(prompt, resolved, _SITE, "auto")
+        exchange.plan(prompt, resolved, road, frozenset(), _BUDGETS, nonce="0123456789ab")
 
 
 def _read_reply(times: int) -> None:
@@ -142,10 +146,10 @@ def _write_reply(times: int) -> None:
         openai_chat.write_replies([reply], reply.usage, _STAMP, prompt)
 
 
-def _stream(batch: int) -> Step:
+def _stream(batch: int, upstream: Upstream = llm_api) -> Step:
     def carry(times: int) -> None:
-        data = event("hello ") * batch
-        source, writer = _source(), openai_chat.Writer(_STAMP, _prompt())
+        data = (event("hello ") if upstream is llm_api else _CODY_EVENT) * batch
+        source, writer = _source(upstream), openai_chat.Writer(_STAMP, _prompt())
         for _ in range(times):
             writer.write(source.feed(data))
 
@@ -168,8 +172,8 @@ def _prompt() -> Prompt:
     return prompt
 
 
-def _source() -> Source:
-    return Source(llm_chat.Reader(), llm_chat.read_reply, event_limit=_LIMIT, reply_limit=_LIMIT)
+def _source(upstream: Upstream = llm_api) -> Source:
+    return Source(upstream.Reader(), upstream.read_reply, event_limit=_LIMIT, reply_limit=_LIMIT)
 
 
 _STEPS: Final[dict[str, Step]] = {
@@ -184,6 +188,8 @@ _STEPS: Final[dict[str, Step]] = {
     "read of 1 event, re-written": _stream(1),
     "read of 4 events, re-written": _stream(4),
     "read of 32 events, re-written": _stream(32),
+    "read of 1 event of Cody's stream, re-written": _stream(1, completions_stream),
+    "read of 4 events of Cody's stream, re-written": _stream(4, completions_stream),
     "read of 1 event, folded": _fold(1),
     "read of 4 events, folded": _fold(4),
     "read of 32 events, folded": _fold(32),

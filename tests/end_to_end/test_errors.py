@@ -30,7 +30,15 @@ TABLE: dict[str, Row] = {
     "401": (faults.status(401, "Invalid access token."), 401, "invalid_request_error", "invalid_api_key", "TOKEN"),
     "401-challenge": (faults.challenge(), 401, "invalid_request_error", "invalid_api_key", "sign in again"),
     "403": (faults.status(403, "no"), 403, "request_forbidden", "upstream_gate", "not licensed"),
-    "403-html": (faults.html(403), 403, "request_forbidden", "forbidden", "Attention Required! | Cloudflare"),
+    "402": (faults.status(402, "pay"), 403, "request_forbidden", "upstream_gate", "Sourcegraph says: pay"),
+    "403-html": (faults.html(403), 403, "request_forbidden", "upstream_gate", "Attention Required! | Cloudflare"),
+    "403-in-500": (
+        faults.wrapped_status(403, "no"), 403, "request_forbidden", "forbidden", "your token is not at fault",
+    ),
+    "404-in-500": (
+        faults.wrapped_status(404, "gone"), 404, "invalid_request_error", "model_not_found", "The provider of the model",
+    ),
+    "410": (faults.status(410, "gone"), 404, "invalid_request_error", "upstream_gate", "Sourcegraph says: gone"),
     "404": (faults.status(404, "404 page not found"), 404, "invalid_request_error", "upstream_gate", "END_POINT"),
     "405": (faults.status(405, "Method Not Allowed"), 405, "invalid_request_error", None, "Method Not Allowed"),
     "406": (faults.status(406, "Unsupported"), 400, "invalid_request_error", None, "Unsupported"),

@@ -46,7 +46,21 @@ LESSONS: list[Row] = [
         "message content cannot be empty",
         [user(" \n"), C, user([{"type": "text", "text": " "}, {"type": "text", "text": "D"}])],
         [user("(empty)"), C, user([{"type": "text", "text": "D"}])],
-        ["content:filled"],
+        ["content:empty-dropped", "content:filled"],
+    ),
+    (
+        "blank-anthropic",
+        "messages: text content blocks must be non-empty",
+        [user([{"type": "text", "text": "\n"}, {"type": "text", "text": "D"}])],
+        [user([{"type": "text", "text": "D"}])],
+        ["content:empty-dropped"],
+    ),
+    (
+        "begin",
+        "messages: first message must use the 'user' role",
+        [C, A],
+        [user("(The conversation begins.)"), C, A],
+        ["messages:user-turn-first"],
     ),
 ]
 

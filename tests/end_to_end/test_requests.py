@@ -29,6 +29,23 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", 
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
 
 
+OTHER = {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object", "properties": {}}}}
+
+
+def asked_in_words(words: str) -> dict[str, str]:
+    """The question with what no endpoint takes as a field."""
+    return {"role": "user", "content": f"Hi\n\n{words}"}
+
+
+def allowed(mode: str, *names: str) -> dict[str, Any]:
+    tools = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
+def strict(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "s", "schema": schema, "strict": True}}
+
+
 def common_headers(port: int, accept: str, length: int) -> list[tuple[str, str]]:
     return [
         ("host", f"127.0.0.1:{port}"),
@@ -154,6 +171,7 @@ def test_a_path_of_the_base_url_is_a_prefix() -> None:
                 "/sourcegraph/.api/llm/models",
                 "/sourcegraph/.api/client-config",
                 "/sourcegraph/.api/graphql?ContextFilters",
+                "/sourcegraph/.api/graphql?ProductVersion",
                 "/sourcegraph/healthz",
                 "/sourcegraph/.api/modelconfig/supported-models.json",
                 "/sourcegraph/.api/llm/chat/completions",
@@ -307,7 +325,7 @@ FIELDS: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
     ("stream_options", {"stream_options": {"include_usage": True}}, {}, ["stream_options:dropped"]),
     ("seed", {"seed": 1}, {}, ["seed:dropped"]),
     ("service_tier", {"service_tier": "auto"}, {}, ["service_tier:dropped"]),
-    ("response_format", {"response_format": {"type": "text"}}, {}, ["response_format:dropped"]),
+    ("response_format", {"response_format": {"type": "text"}}, {}, []),
     ("user", {"user": "ada"}, {}, ["user:dropped"]),
     (
         "penalties",
@@ -320,18 +338,53 @@ FIELDS: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
     ("metadata", {"metadata": {"a": "b"}, "store": False}, {}, ["metadata:dropped", "store:dropped"]),
     ("unknown", {"sg_secret_word": "value"}, {}, ["unknown-field:dropped"]),
     ("tools", {"tools": [TOOL]}, {"tools": [TOOL]}, []),
-    ("tool_choice", {"tools": [TOOL], "tool_choice": "auto"}, {"tools": [TOOL]}, ["tool_choice:dropped"]),
+    ("tool_choice", {"tools": [TOOL], "tool_choice": "auto"}, {"tools": [TOOL]}, []),
     (
         "tool_choice-none",
         {"tools": [TOOL], "tool_choice": "none"},
         {},
-        ["tool_choice:dropped", "tools:withheld"],
+        ["tools:withheld"],
+    ),
+    ("tool_choice-of-nothing", {"tool_choice": "none"}, {}, ["tool_choice:dropped"]),
+    (
+        "tool_choice-named",
+        {"tools": [TOOL, OTHER], "tool_choice": {"type": "function", "function": {"name": "get_weather"}}},
+        {"tools": [TOOL], "messages": [asked_in_words('Answer by calling the tool "get_weather".')]},
+        ["tool_choice:instructed", "tools:narrowed"],
+    ),
+    (
+        "tool_choice-allowed",
+        {"tools": [TOOL, OTHER], "tool_choice": allowed("auto", "get_time")},
+        {"tools": [OTHER]},
+        ["tools:narrowed"],
+    ),
+    (
+        "tool_choice-one-of-the-allowed",
+        {"tools": [TOOL, OTHER], "tool_choice": allowed("required", "get_time", "get_weather")},
+        {
+            "tools": [TOOL, OTHER],
+            "messages": [asked_in_words('Answer by calling at least one of the tools "get_weather" and "get_time".')],
+        },
+        ["tool_choice:instructed"],
     ),
     (
         "parallel_tool_calls",
         {"tools": [TOOL], "parallel_tool_calls": True},
         {"tools": [TOOL]},
-        ["parallel_tool_calls:dropped"],
+        [],
+    ),
+    (
+        "parallel_tool_calls-false",
+        {"tools": [TOOL], "parallel_tool_calls": False},
+        {"tools": [TOOL], "messages": [asked_in_words("Call at most one tool in this answer.")]},
+        ["parallel_tool_calls:instructed"],
+    ),
+    ("parallel_tool_calls-of-nothing", {"parallel_tool_calls": False}, {}, []),
+    (
+        "prediction",
+        {"prediction": {"type": "content", "content": "Hello"}},
+        {},
+        ["prediction:dropped"],
     ),
     (
         "bare-tool",
@@ -373,7 +426,8 @@ def test_fields_are_sent_renamed_or_left_out(
     [
         ({"logprobs": True}, "logprobs"),
         ({"modalities": ["text", "audio"]}, "modalities"),
-        ({"n": 2}, "n"),
+        ({"n": 9}, "n"),
+        ({"n": 0}, "n"),
         ({"tools": [TOOL, TOOL]}, "tools"),
         ({"temperature": 3}, "temperature"),
         ({"stop": ["1", "2", "3", "4", "5"]}, "stop"),
@@ -387,6 +441,12 @@ def test_fields_are_sent_renamed_or_left_out(
             "messages[0].content[0]",
         ),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
+        ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "nobody"}}}, "tool_choice"),
+        ({"tools": [{"type": "web_search"}]}, "tools[0]"),
+        ({"response_format": {"type": "grammar"}}, "response_format.type"),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format.json_schema.name"),
+        ({"response_format": strict({"type": "object", "properties": {"a": {"type": "text"}}})}, "response_format"),
+        ({"response_format": strict({"$ref": "https://example.com/schema.json"})}, "response_format"),
     ],
 )
 def test_what_cannot_be_carried_is_refused_before_anything_is_asked(given: dict[str, Any], param: str) -> None:

@@ -1,11 +1,15 @@
 """How answers end and what they cost (contract §3.1, §3.3)."""
 
+from typing import Any
+
 import msgspec
 import pytest
+from hypothesis import given
 
 from cody_oai_router.events import Failed, Stop, StopReason, Usage
 from cody_oai_router.faults import HOLLOW_TOOL_CALLS, Fault
-from cody_oai_router.sourcegraph.answers import STOP_REASONS, UsageFields, ending, usage_of
+from cody_oai_router.sourcegraph.answers import STOP_REASONS, UsageFields, ending, read_usage, usage_of
+from strategies import wild_bytes
 
 HOLLOW = Fault(
     kind="bad_gateway",
@@ -55,3 +59,36 @@ def test_the_words_of_the_contract() -> None:
 )
 def test_usage(fields: UsageFields, usage: Usage) -> None:
     assert usage_of(fields) == usage
+
+
+@pytest.mark.parametrize(
+    ("wire", "usage"),
+    [
+        (b'{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"credits":0.5}', Usage(1, 2, 3, credits=1)),
+        (b'{"prompt_tokens":1,"other":[{}]}', Usage(1)),
+        (b"{}", Usage()),
+        (b"null", None),
+        (b"[]", None),
+        (b'"1"', None),
+        (b'{"prompt_tokens":"1"}', None),
+        (b'{"prompt_tokens":1.5}', None),
+        (b'{"prompt_tokens":1,"prompt_tokens_details":[]}', None),
+        (b'{"credits":"\xff"}', None),
+    ],
+)
+def test_a_usage_that_cannot_be_read_is_none(wire: bytes, usage: Usage | None) -> None:
+    assert read_usage(msgspec.Raw(wire)) == usage
+
+
+USAGE: dict[str, Any] = {
+    "prompt_tokens": 1,
+    "completion_tokens": 2,
+    "credits": 1.5,
+    "prompt_tokens_details": {"cached_tokens": 1},
+    "completion_tokens_details": {"reasoning_tokens": 1},
+}
+
+
+@given(wild_bytes(USAGE))
+def test_no_usage_makes_it_raise(wire: bytes) -> None:
+    assert isinstance(read_usage(msgspec.Raw(wire)), Usage | None)

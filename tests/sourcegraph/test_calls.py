@@ -14,6 +14,7 @@ from cody_oai_router.faults import Fault
 from cody_oai_router.sourcegraph.calls import CallIndexer, Documents
 
 SPLIT = Adapted("tool-calls:split")
+FILLED = Adapted("arguments:filled")
 
 
 class Piece(NamedTuple):
@@ -130,6 +131,30 @@ def calls(*pieces: Piece) -> list[ToolCall]:
 )
 def test_pieces(pieces: list[Piece], events: list[Event]) -> None:
     assert taken(*pieces) == events
+
+
+@pytest.mark.parametrize(
+    ("pieces", "rest"),
+    [
+        ([], []),
+        ([Piece(0, "a", "f", "{}")], []),
+        ([Piece(0, "a", "f"), Piece(arguments="{}")], []),
+        ([Piece(0, "a", "f")], [CallArguments(0, "{}"), FILLED]),
+        (
+            [Piece(0, "a", "f"), Piece(0, "b", "f", "{}"), Piece(0, "c", "g")],
+            [CallArguments(0, "{}"), CallArguments(2, "{}"), FILLED],
+        ),
+        ([Piece(0, "a", "f", '{"x":1}{}'), Piece(0, "b", "g")], [CallArguments(2, "{}"), FILLED]),
+        ([Piece(name="f"), Piece(name="g")], [CallArguments(0, "{}"), CallArguments(1, "{}"), FILLED]),
+        # What is not empty is left as it is, whatever it is.
+        ([Piece(0, "a", "f", " ")], []),
+    ],
+)
+def test_calls_without_arguments_get_an_empty_object_at_the_end(pieces: list[Piece], rest: list[Event]) -> None:
+    indexer = CallIndexer(limit=100)
+    for piece in pieces:
+        indexer.take(*piece)
+    assert indexer.rest() == rest
 
 
 def test_more_calls_than_anyone_means() -> None:

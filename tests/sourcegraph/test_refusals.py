@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cody_oai_router.faults import EMPTY_ANSWER, Fault, Kind
-from cody_oai_router.sourcegraph.refusals import fault_of_text, read_fault, retry_after, words_of
+from cody_oai_router.faults import EMPTY_ANSWER, UPSTREAM_GATE, Fault, Kind
+from cody_oai_router.sourcegraph.refusals import fault_of_text, read_fault, retry_after, seconds_until, words_of
 from strategies import texts, wild_bytes
 
 # 2024-04-26 23:43:00 UTC
@@ -281,6 +281,109 @@ def test_waiting_helps_only_where_it_helps(status: int, body: str, seconds: int 
     assert read(status, body, retry_after="9").retry_after == seconds
 
 
+CONCURRENCY = "you have exceeded the concurrency limit of 3 requests for the chat feature. Retry after %s"
+LATER = "2024-04-26 23:44:12.345678 +0000 UTC"  # 72 seconds from now
+
+
+@pytest.mark.parametrize(
+    ("date", "at"),
+    [
+        (LATER, NOW + 72),
+        ("2024-04-26 23:43:00 +0000 UTC", NOW),
+        ("2024-04-26 23:00:00 +0000 UTC m=+0.1", NOW - 43 * 60),
+        ("2024-04-27 00:43:00 +0100 CET", None),
+        ("2024-13-01 00:00:00 +0000 UTC", None),
+        ("2024-00-01 00:00:00 +0000 UTC", None),
+        ("0000-01-01 00:00:00 +0000 UTC", None),
+        ("soon", None),
+        ("٢٠٢٤-04-26 23:44:12 +0000 UTC", None),
+    ],
+)
+def test_a_time_in_the_words_of_a_limit(date: str, at: float | None) -> None:
+    words = CONCURRENCY % date
+    inside = fault_of_text(json.dumps({"error": words}).encode())
+    assert (inside.kind, inside.retry_at, inside.retry_after) == ("rate_limited", at, None)
+    refused = read(429, f"event: error\ndata: {json.dumps({'error': words})}\n\n")
+    assert (refused.kind, refused.retry_at, refused.said) == ("rate_limited", at, words)
+    assert refused.retry_after == (None if at is None else max(0, at - NOW))
+    assert fault_of_text(f"unexpected status code 400: {words}".encode()).retry_at is None
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [(NOW, 0), (NOW - 99, 0), (NOW + 0.1, 1), (NOW + 32 * 86400, 32 * 86400), (NOW + 32 * 86400 + 1, None)],
+)
+def test_seconds_until_a_time(time: float, seconds: int | None) -> None:
+    assert seconds_until(time, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "told"),
+    [
+        ({"x_ratelimit_limit": "100", "retry_after": "7"}, "x", " (limit 100, try again in 7 s)"),
+        ({"x_ratelimit_limit": " 100 "}, "x", " (limit 100)"),
+        ({"retry_after": "0"}, "x", " (try again in 0 s)"),
+        ({}, "x", ""),
+        ({"x_ratelimit_limit": "many"}, "x", ""),
+        ({"x_ratelimit_limit": "1" * 13}, "x", ""),
+        ({}, CONCURRENCY % LATER, " (try again in 72 s)"),
+        # A header is nearer to the truth than words.
+        ({"retry_after": "7"}, CONCURRENCY % LATER, " (try again in 7 s)"),
+        ({}, CONCURRENCY % "2025-04-26 23:44:12 +0000 UTC", ""),
+    ],
+)
+def test_a_limit_says_how_much_is_allowed_and_when_to_come_back(headers: dict[str, str], body: str, told: str) -> None:
+    assert read(429, body, **headers).message == f"Sourcegraph says: {body}{told}"
+    assert read(500, WRAPPED % (429, body), **headers).message == f"Sourcegraph says: {WRAPPED % (429, body)}{told}"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(402, "forbidden"), (403, "forbidden"), (404, "not_found"), (410, "not_found")]
+)
+@pytest.mark.parametrize("body", ["", "no", '{"message":"no"}', "<html><title>Sign in</title>", WRAPPED % (400, "x")])
+def test_a_status_that_says_that_an_endpoint_is_not_there(status: int, kind: Kind, body: str) -> None:
+    fault = read(status, body)
+    assert (fault.kind, fault.code) == (kind, UPSTREAM_GATE)
+
+
+@pytest.mark.parametrize("status", [400, 401, 405, 406, 409, 429, 500, 501, 502, 503])
+@pytest.mark.parametrize("body", ["", "no", "<html>"])
+def test_other_statuses_close_nothing(status: int, body: str) -> None:
+    assert read(status, body).code is None
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 410, 500])
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [("cody is not enabled: off", "Ask your site admin"), ("ClientCodyIgnoreCompatibilityError", "context filters")],
+)
+def test_words_that_say_it_all_close_nothing(status: int, words: str, advice: str) -> None:
+    fault = read(status, words)
+    assert (fault.kind, fault.code) == ("forbidden", None)
+    assert advice in fault.message
+
+
+PROVIDER = "The provider of the model refused what Sourcegraph asked it; your token is not at fault. "
+
+
+@pytest.mark.parametrize(
+    ("inner", "kind", "as_status"), [(401, "forbidden", 403), (403, "forbidden", 403), (404, "model_not_found", 404)]
+)
+@pytest.mark.parametrize("words", [WRAPPED % (0, "no"), "Sourcegraph Cody Gateway: unexpected status code 0: {}"])
+def test_what_a_provider_refuses_is_not_the_endpoints_doing(inner: int, kind: Kind, as_status: int, words: str) -> None:
+    words = words.replace(" 0", f" {inner}")
+    expected = Fault(kind=kind, message=f"{PROVIDER}Sourcegraph says: {words}", said=words)
+    assert expected.status == as_status
+    for fault in (read(500, words), read(503, words), fault_of_text(json.dumps({"error": words}).encode())):
+        assert fault == expected
+
+
+@pytest.mark.parametrize("inner", [402, 410])
+def test_other_statuses_of_a_provider_stay_what_they_are(inner: int) -> None:
+    fault = read(500, WRAPPED % (inner, "no"))
+    assert (fault.kind, fault.status, fault.code) == ("bad_request", inner, None)
+
+
 @pytest.mark.parametrize(
     ("data", "kind", "said"),
     [
@@ -319,7 +422,12 @@ names = st.sampled_from(["retry-after", "x-ratelimit-reset", "content-type", "x-
 values = st.one_of(texts, st.sampled_from(["Fri, 26 Apr 2024 23:43:54 UTC", "1e999", "9" * 400, "٣"]))
 
 
-@given(st.integers(100, 999), st.dictionaries(names, values), wild_bytes(ERROR))
+limits = st.from_regex(r"rate limit\. Retry after \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC", fullmatch=True).map(
+    str.encode
+)
+
+
+@given(st.integers(100, 999), st.dictionaries(names, values), wild_bytes(ERROR) | limits)
 def test_no_refusal_makes_it_raise(status: int, headers: dict[str, str], body: bytes) -> None:
     fault = read_fault(status, headers, body, NOW)
     assert 400 <= fault.status <= 599

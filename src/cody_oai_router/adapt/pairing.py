@@ -108,7 +108,7 @@ def _result(turn: Turn, call_id: str, notes: set[str]) -> Turn:
         notes.add("cache_control:dropped")  # a result is a string and has no place for it
     if any(isinstance(part, ImagePart) for part in parts):
         notes.add("tool-images:beside")
-        if not any(isinstance(part, TextPart) for part in parts):
+        if not any(isinstance(part, TextPart) and len(part.text) > len(b'""') for part in parts):
             parts = (_SEE_IMAGE, *parts)
     return Turn(role="tool", parts=parts, listed=turn.listed, call_id=call_id)
 

@@ -33,22 +33,19 @@ class Pattern:
 
 def _matches(program: Program, text: str, start: int, spend: Spend, *, anchored: bool) -> bool:
     """Follows all ways through a program at once, from `start` alone or from every place after it."""
-    places: set[int] = {0}
-    for at in range(start, len(text) + 1):
+    places = {0}
+    for at in range(start, len(text)):
         reached = _reach(program, places, text, at, spend)
         if len(program) in reached:
             return True
-        if at == len(text):
-            break
-        letter = text[at]
         places = set() if anchored else {0}
         for place in reached:
             step = program[place]
-            if isinstance(step, Letter) and step.accepts(letter):
+            if isinstance(step, Letter) and step.accepts(text[at]):
                 places.add(place + 1)
         if not places:
-            break
-    return False
+            return False
+    return len(program) in _reach(program, places, text, len(text), spend)
 
 
 def _reach(program: Program, places: set[int], text: str, at: int, spend: Spend) -> set[int]:

@@ -72,10 +72,10 @@ def joined(turns: Sequence[Turn]) -> Turn:
     """Joins turns by blank lines into one of the first one's role; parts stay parts, strings stay one string."""
     first = turns[0]
     calls = tuple(call for turn in turns for call in turn.calls)
-    turns = [turn for turn in turns if turn.calls or not all(map(_is_empty, turn.parts))] or turns[:1]
+    turns = [turn for turn in turns if not all(map(_is_empty, turn.parts))] or turns[:1]
     listed = any(turn.listed for turn in turns)
     if listed:
-        parts = first.parts + tuple(part for turn in turns[1:] for part in _after_blank_line(turn.parts))
+        parts = turns[0].parts + tuple(part for turn in turns[1:] for part in _after_blank_line(turn.parts))
     else:
         text = _BLANK_LINE.join(bytes(text)[1:-1] for turn in turns for text in _texts(turn))
         parts = (TextPart(msgspec.Raw(b'"' + text + b'"')),)

@@ -22,8 +22,10 @@ from cody_oai_router.adapt.validation import Compiled, violations
 from cody_oai_router.adapt.violation import kind
 from cody_oai_router.faults import Fault
 
-# OpenAI takes 120,000 letters of names and values and 10 levels of nesting; twice that, a level being two or three steps of a path.
+# OpenAI takes 120,000 letters of names and values, 5,000 properties and 10 levels of nesting; twice that, a level being up to three steps
+# of a path.
 MAX_SCHEMA_BYTES: Final = 256 * 1024
+MAX_SCHEMAS: Final = 10_000
 MAX_DEPTH: Final = 64
 # Of all patterns: `a{4000}` has eight letters and takes 32 KB of memory.
 MAX_INSTRUCTIONS: Final = 50_000
@@ -108,6 +110,8 @@ class _Reader:
 
     def read(self, schema: Any, path: Path) -> Compiled:
         """Reads one schema and those in it."""
+        if len(self._found) >= MAX_SCHEMAS:
+            raise SchemaError((), f"it holds more than {MAX_SCHEMAS} schemas")
         if isinstance(schema, bool):
             self._found[path] = schema
             return schema

@@ -4,6 +4,7 @@ import asyncio
 import re
 import traceback
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -175,6 +176,7 @@ class App:
         )
 
 
+@lru_cache(maxsize=64)
 def normal_path(path: str) -> str:
     """Gives a path without any `/v1` in front, percent-encoding and a slash at the end: base URLs are written in every way."""
     bare = _PREFIX.sub("", unquote(path), count=1)

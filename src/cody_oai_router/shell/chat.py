@@ -198,6 +198,8 @@ class Chat:
 
     def _refuse(self, fault: Fault) -> None:
         self.record.failure = fault.kind
+        if self._stream is not None:
+            self.record.usage = usage_together(self._stream.usages)
         body = openai_chat.write_fault(self._shop.redacted(fault))
         if self._exchange.started and self._stream is not None:
             self.record.status = 200

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Protocol
 
+from cody_oai_router.conversation import Reply
 from cody_oai_router.events import Event
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import Incoming
@@ -17,6 +18,10 @@ class Outlet(Protocol):
 
     def feed(self, events: list[Event]) -> None:
         """Takes the next events, at least one; the last one may be a `Failed`."""
+        ...
+
+    def take(self, reply: Reply) -> None:
+        """Takes an answer in one piece, instead of events."""
         ...
 
 
@@ -53,7 +58,11 @@ class Reception:
 
     def on_end(self, *, delimited: bool) -> None:
         """Takes the end of the body."""
-        self._hand_on(self._source.end(delimited=delimited))
+        reply = self._source.whole()
+        if reply is not None:
+            self._outlet.take(reply)
+        else:
+            self._hand_on(self._source.end(delimited=delimited))
         self._settle(self._source.failed)
 
     def on_fail(self, error: Exception) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from cody_oai_router.conversation import Reply, play
 from cody_oai_router.events import Event, Failed, Usage
 from cody_oai_router.http1 import ServerExchange
 from cody_oai_router.relay import Writer
@@ -29,6 +30,10 @@ class Choice:
         if data:
             self.begun = True
             self._stream.write(data)
+
+    def take(self, reply: Reply) -> None:
+        """Writes an answer that came in one piece."""
+        self.feed(list(play(reply)))
 
 
 class Stream:

@@ -69,7 +69,7 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
     """Reads a `usage` object; nothing where it is none, which is no reason to lose an answer."""
     try:
         fields = _fields(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return usage_of(fields)
 

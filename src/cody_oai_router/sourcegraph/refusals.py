@@ -24,7 +24,9 @@ _DATE: Final = re.compile(
 )
 _EVENT: Final = re.compile(r"event: ?error\s*\ndata: ?(\{.*)")
 _TITLE: Final = re.compile(r"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
-_GO_DATE: Final = re.compile(r"[Rr]etry after (\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)[.\d]* \+0000 UTC", re.ASCII)
+_GO_DATE: Final = re.compile(
+    r"[Rr]etry after ([12]\d{3})-(0[1-9]|1[0-2])-(\d\d) (\d\d):(\d\d):(\d\d)[.\d]* \+0000 UTC", re.ASCII
+)
 _LONGEST_NUMBER: Final = 12  # letters
 
 # From this on a number of seconds is a date: 2001 as Unix time, 31 years as a wait.

@@ -43,6 +43,7 @@ TIMED_OUT = Fault(
 )
 DEADLINE = b'{"error":"context deadline exceeded"}'
 REWRITTEN = Adapted("text:rewritten")
+FILLED = Adapted("arguments:filled")
 DONE = Frame(b"done", b"{}")
 
 
@@ -96,7 +97,12 @@ ONE_CALL: list[Event] = [CallStart(0, "a", "f"), CallArguments(0, "{}")]
         # What was said cannot be taken back: what is beyond it goes on.
         ([so_far("abc"), so_far("ab"), so_far("abcd"), DONE], [Text("abc"), Text("d"), Stop("stop")]),
         ([so_far("abc"), so_far("abXd"), DONE], [Text("abc"), REWRITTEN, Text("d"), Stop("stop")]),
-        ([so_far("abc"), so_far("X"), DONE], [Text("abc"), REWRITTEN, REWRITTEN, Stop("stop")]),
+        ([so_far("abc"), so_far("X"), DONE], [Text("abc"), REWRITTEN, REWRITTEN, REWRITTEN, Stop("stop")]),
+        # One that is shorter in the end has been rewritten too.
+        ([so_far("abc"), so_far("ab"), DONE], [Text("abc"), REWRITTEN, Stop("stop")]),
+        ([so_far("abc"), so_far(""), DONE], [Text("abc"), REWRITTEN, Stop("stop")]),
+        ([so_far("abc"), so_far("ab"), so_far("abc"), DONE], [Text("abc"), Stop("stop")]),
+        ([so_far("abc"), frame(stopReason="end_turn"), DONE], [Text("abc"), Stop("stop")]),
         (
             [so_far("abc"), so_far("abX"), so_far("abXd"), DONE],
             [Text("abc"), REWRITTEN, REWRITTEN, Text("d"), Stop("stop")],
@@ -132,7 +138,7 @@ ONE_CALL: list[Event] = [CallStart(0, "a", "f"), CallArguments(0, "{}")]
         ),
         (
             [frame(deltaText="x", delta_tool_calls=[wire_call("a", "f", "{}"), wire_call("b", "g", None)]), DONE],
-            [Text("x"), *ONE_CALL, CallStart(1, "b", "g"), Stop("tool_calls")],
+            [Text("x"), *ONE_CALL, CallStart(1, "b", "g"), CallArguments(1, "{}"), FILLED, Stop("tool_calls")],
         ),
         (
             [call("", "f", "{}"), call("", "f", "{}"), call("", "g", ""), DONE],
@@ -142,6 +148,8 @@ ONE_CALL: list[Event] = [CallStart(0, "a", "f"), CallArguments(0, "{}")]
                 CallStart(1, "", "f"),
                 CallArguments(1, "{}"),
                 CallStart(2, "", "g"),
+                CallArguments(2, "{}"),
+                FILLED,
                 Stop("tool_calls"),
             ],
         ),
@@ -155,7 +163,19 @@ ONE_CALL: list[Event] = [CallStart(0, "a", "f"), CallArguments(0, "{}")]
                 Stop("tool_calls"),
             ],
         ),
-        ([frame(delta_tool_calls=[{"id": "a"}]), DONE], [CallStart(0, "a", ""), Stop("tool_calls")]),
+        (
+            [frame(delta_tool_calls=[{"id": "a"}]), DONE],
+            [CallStart(0, "a", ""), CallArguments(0, "{}"), FILLED, Stop("tool_calls")],
+        ),
+        (
+            [call("a", "f", ""), frame(stopReason="max_tokens"), DONE],
+            [CallStart(0, "a", "f"), CallArguments(0, "{}"), FILLED, Stop("length")],
+        ),
+        # What an answer cost is no reason to lose it.
+        (
+            [say("a", usage="free"), say("b", usage=[1]), frame(usage={"prompt_tokens": "1"}), DONE],
+            [Text("a"), Text("b"), Stop("stop")],
+        ),
         (
             [frame(tool_calls=[wire_call("a", "f", "{}")], delta_tool_calls=[]), DONE],
             [*ONE_CALL, Stop("tool_calls")],
@@ -189,8 +209,8 @@ def test_streams(frames: list[Frame], events: list[Event]) -> None:
 
 def test_only_done_ends_an_answer() -> None:
     reader = Reader()
-    assert (reader.read([say("a", stopReason="end_turn")]), reader.ended) == ([Text("a")], False)
-    assert (reader.read([DONE, say("late")]), reader.ended) == ([Stop("stop")], True)
+    assert (reader.read([say("a", stopReason="end_turn")]), reader.ended, reader.final) == ([Text("a")], False, False)
+    assert (reader.read([DONE, say("late")]), reader.ended, reader.final) == ([Stop("stop")], True, True)
     assert (reader.read([DONE]), reader.finish()) == ([], [])
 
 
@@ -199,6 +219,7 @@ def test_a_failed_answer_has_no_end() -> None:
         reader = Reader()
         assert len(reader.read([last])) == 1
         assert (reader.read([say("late"), DONE]), reader.finish(), reader.ended) == ([], [], False)
+        assert not reader.final
     broken_off = Reader()
     broken_off.finish()
     assert (broken_off.read([say("late"), DONE]), broken_off.finish(), broken_off.ended) == ([], [], False)
@@ -255,15 +276,25 @@ def test_usage(wire: dict[str, Any], usage: Usage) -> None:
         (b'{"completion":"a","delta_thinking":"hm","error":null,"message":null}', Reply(text="a", reasoning="hm")),
         (
             json.dumps({"tool_calls": [wire_call("a", "f", "{}"), wire_call("b", "g", None)]}).encode(),
-            Reply(calls=(ToolCall("a", "f", "{}"), ToolCall("b", "g", "")), stop="tool_calls"),
+            Reply(
+                calls=(ToolCall("a", "f", "{}"), ToolCall("b", "g", "{}")),
+                stop="tool_calls",
+                adapted=("arguments:filled",),
+            ),
         ),
         (
             # Each entry of a whole answer is a call, whatever its id says.
             json.dumps(
                 {"completion": "x", "tool_calls": [wire_call(None, "f", ""), wire_call("", "f", "{}")]}
             ).encode(),
-            Reply(text="x", calls=(ToolCall("", "f", ""), ToolCall("", "f", "{}")), stop="tool_calls"),
+            Reply(
+                text="x",
+                calls=(ToolCall("", "f", "{}"), ToolCall("", "f", "{}")),
+                stop="tool_calls",
+                adapted=("arguments:filled",),
+            ),
         ),
+        (b'{"completion":"a","usage":7}', Reply(text="a")),
         (b'{"completion":"a","stopReason":"tool_use","tool_calls":[]}', HOLLOW),
         (DEADLINE, TIMED_OUT),
         (b'{"message":"context deadline exceeded","type":"completion.process_completion"}', TIMED_OUT),
@@ -368,7 +399,9 @@ def test_a_streamed_answer_folded_is_the_whole_one(reply: Reply, word: str, size
         said += [call("", "", made.arguments[at : at + size]) for at in range(0, len(made.arguments), size)]
     assert collect(read(*said, frame(stopReason=word, usage=usage), DONE)) == whole
     assert isinstance(whole, Reply)
-    assert (whole.text, whole.reasoning, whole.calls) == (reply.text, reply.reasoning, reply.calls)
+    calls_filled = tuple(ToolCall(made.id, made.name, made.arguments or "{}") for made in reply.calls)
+    assert (whole.text, whole.reasoning, whole.calls) == (reply.text, reply.reasoning, calls_filled)
+    assert whole.adapted == (("arguments:filled",) if calls_filled != reply.calls else ())
     assert whole.usage == reply.usage
 
 

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from cody_oai_router.conversation import Reply, ToolCall, collect
 from cody_oai_router.dialects.llm_chat import Reader, read_reply
-from cody_oai_router.events import CallArguments, CallStart, Event, Failed, Reasoning, Stop, StopReason, Text, Usage
+from cody_oai_router.events import (
+    Adapted,
+    CallArguments,
+    CallStart,
+    Event,
+    Failed,
+    Reasoning,
+    Stop,
+    StopReason,
+    Text,
+    Usage,
+)
 from cody_oai_router.faults import HOLLOW_TOOL_CALLS, Fault
 from cody_oai_router.sourcegraph.answers import MAX_CALLS, STOP_REASONS
 from cody_oai_router.sse import Frame
@@ -54,6 +65,7 @@ def read(*frames: Frame, ends: bool = True) -> list[Event]:
 
 
 CALLED: list[Event] = [CallStart(0, "a", "f"), CallArguments(0, "{}")]
+FILLED = Adapted("arguments:filled")
 
 
 @pytest.mark.parametrize(
@@ -87,6 +99,18 @@ CALLED: list[Event] = [CallStart(0, "a", "f"), CallArguments(0, "{}")]
             [chunk('{"tool_calls":[{"id":"a","function":{"name":"f"}},{"function":{"arguments":"{}"}},{}]}')],
             [*CALLED, Stop("tool_calls")],
         ),
+        ([call(0, "a", "f", ""), chunk(finish='"tool_calls"')], [*CALLED, FILLED, Stop("tool_calls")]),
+        ([call(0, "a", "f", "")], [*CALLED, FILLED, Stop("tool_calls")]),
+        (
+            [call(0, "a", "f", "{}"), call(0, "b", "g", ""), chunk(finish='"length"'), chunk(finish='"stop"')],
+            [*CALLED, CallStart(1, "b", "g"), CallArguments(1, "{}"), FILLED, Stop("length")],
+        ),
+        # What an answer cost is no reason to lose it.
+        (
+            [chunk('{"content":"a"}', rest=',"usage":"free"'), chunk(finish='"stop"', rest=',"usage":[1]')],
+            [Text("a"), Stop("stop")],
+        ),
+        ([chunk('{"content":"a"}', '"stop"', ',"usage":{"prompt_tokens":"1"}')], [Text("a"), Stop("stop")]),
         ([chunk(finish='"tool_calls"')], [Failed(HOLLOW)]),
         ([chunk(finish='"tool_use"'), say("late")], [Failed(HOLLOW)]),
         ([Frame(b"", b'{"choices":[]}'), Frame(b"", b'{"choices":null}'), Frame(b"", b"{}")], [Stop("stop")]),
@@ -151,6 +175,7 @@ def test_usage(wire: str, usage: Usage) -> None:
 def test_absent_usage_is_none() -> None:
     assert read_reply(b'{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}') == Reply(text="a")
     assert read_reply(b'{"choices":[{"message":{"content":"a"}}],"usage":null}') == Reply(text="a")
+    assert read_reply(b'{"choices":[{"message":{"content":"a"}}],"usage":"free"}') == Reply(text="a")
 
 
 WORDS: list[tuple[str, StopReason]] = [
@@ -196,12 +221,30 @@ def test_a_stream_without_a_finish_word_is_not_over_by_itself() -> None:
     assert reader.finish() == []
 
 
+def test_nothing_can_come_after_a_mark_of_the_end_that_follows_a_finish_word() -> None:
+    """Usage may follow the finish word, so only `[DONE]` after it ends an answer for good; no known instance sends it."""
+    done = Frame(b"", b"[DONE]")
+    reader = Reader()
+    reader.read([say("a"), done])
+    assert (reader.ended, reader.final) == (False, False)
+    reader.read([chunk(finish='"stop"')])
+    assert (reader.ended, reader.final) == (True, False)
+    reader.read([done])
+    assert (reader.ended, reader.final) == (True, True)
+    unfinished = Reader()
+    unfinished.read([say("a"), done])
+    unfinished.finish()
+    assert (unfinished.ended, unfinished.final) == (True, False)
+
+
 def test_a_failed_stream_has_no_end() -> None:
     reader = Reader()
     assert reader.read([Frame(b"", DEADLINE)]) == [Failed(TIMED_OUT)]
     assert reader.read([say("late")]) == []
     assert reader.finish() == []
     assert not reader.ended
+    assert reader.read([Frame(b"", b"[DONE]")]) == []
+    assert not reader.final
 
 
 def test_too_many_calls() -> None:
@@ -224,6 +267,11 @@ def tool_call(call_id: str | None, arguments: str | None, **more: Any) -> dict[s
     return {"id": call_id, "type": "function", "function": {"name": "f", "arguments": arguments}, **more}
 
 
+TWO_CALLS = Reply(
+    calls=(ToolCall("", "f", "{}"), ToolCall("", "f", "{}")), stop="tool_calls", adapted=("arguments:filled",)
+)
+
+
 @pytest.mark.parametrize(
     ("body", "reply"),
     [
@@ -240,11 +288,11 @@ def tool_call(call_id: str | None, arguments: str | None, **more: Any) -> dict[s
         ),
         (
             message({"tool_calls": [tool_call(None, None), tool_call(None, "{}")]}, ""),
-            Reply(calls=(ToolCall("", "f", ""), ToolCall("", "f", "{}")), stop="tool_calls"),
+            TWO_CALLS,
         ),
         (
             message({"tool_calls": [tool_call("", "", index=0), tool_call("", "{}", index=0)]}, ""),
-            Reply(calls=(ToolCall("", "f", ""), ToolCall("", "f", "{}")), stop="tool_calls"),
+            TWO_CALLS,
         ),
         (
             message({"tool_calls": [tool_call("a", "{}{}")]}),
@@ -347,4 +395,6 @@ def test_a_streamed_answer_folded_is_the_whole_one(reply: Reply, word: str, size
     last = chunk(finish=json.dumps(word), rest=f',"usage":{json.dumps(usage)}')
     assert collect(read(*pieces, last)) == whole
     assert isinstance(whole, Reply)
-    assert (whole.text, whole.calls, whole.usage) == (reply.text, reply.calls, reply.usage)
+    calls_filled = tuple(ToolCall(made.id, made.name, made.arguments or "{}") for made in reply.calls)
+    assert (whole.text, whole.calls, whole.usage) == (reply.text, calls_filled, reply.usage)
+    assert whole.adapted == (("arguments:filled",) if calls_filled != reply.calls else ())

@@ -7,7 +7,7 @@ import pytest
 
 from cody_oai_router.conversation import ImagePart, OtherPart, Part, Prompt, TextPart, ToolCall, Turn
 from cody_oai_router.dialects.openai_chat import read_prompt
-from cody_oai_router.dialects.openai_chat.messages import ARRAY, STRING, Notes, chosen_names, first, is_null
+from cody_oai_router.dialects.openai_chat.messages import ARRAY, STRING, Notes, first, is_null
 from cody_oai_router.faults import Fault
 
 
@@ -203,38 +203,6 @@ def test_a_refusal_names_the_field(message: str, refusal: tuple[str, str, str]) 
     words, where, code = refusal
     found = read('{"role":"user","content":"hi"}', message)
     assert found == Fault(kind="bad_request", message=words, param=f"messages[1].{where}", code=code)
-
-
-@pytest.mark.parametrize(
-    ("choice", "name"),
-    [
-        ('{"type":"function","function":{"name":"f"}}', "f"),
-        ('{"name":"f"}', "f"),
-        ("{}", ""),
-        ('{"function":{}}', ""),
-        ('{"function":5}', ""),
-        ('{"name":5}', ""),
-        ("[]", ""),
-    ],
-)
-def test_the_tool_that_a_choice_names(choice: str, name: str) -> None:
-    assert chosen_names(msgspec.Raw(choice.encode())) == ({name} if name else set())
-
-
-@pytest.mark.parametrize(
-    ("allowed", "names"),
-    [
-        (
-            '{"mode":"auto","tools":[{"type":"function","function":{"name":"a"}},{"type":"function","name":"b"}]}',
-            {"a", "b"},
-        ),
-        ('{"mode":"auto"}', set()),
-        ("5", set()),
-    ],
-)
-def test_the_tools_that_a_choice_allows(allowed: str, names: set[str]) -> None:
-    raw = msgspec.Raw(f'{{"type":"allowed_tools","allowed_tools":{allowed}}}'.encode())
-    assert chosen_names(raw) == names
 
 
 def test_looking_at_raw_values() -> None:

@@ -65,10 +65,10 @@ class Reader:
         self.final = False
 
     def read(self, frames: list[Frame]) -> list[Event]:
-        """Reads the next frames; after a `Failed` nothing more comes."""
+        """Reads the next frames; after a `Failed`, or the mark of the end, nothing more comes."""
         events: list[Event] = []
         for frame in frames:
-            if self._failed:
+            if self._failed or self.final:
                 break
             self._frame(frame, events)
         return events

@@ -33,10 +33,12 @@ def _schema(wanted: Raws) -> Format:
     if not name:
         raise Refused(missing(f"{where}.name"))
     inner(described, "schema", OBJECT, where)
+    strict = inner(described, "strict", BOOLEAN, where) or False
+    schema = present(described, "schema")
     return Format(
         kind="json_schema",
         name=name,
         description=inner(described, "description", TEXT, where),
-        schema=present(described, "schema"),
-        strict=inner(described, "strict", BOOLEAN, where) or False,
+        schema=schema,
+        strict=strict and schema is not None,  # without a schema there is nothing to check it against
     )

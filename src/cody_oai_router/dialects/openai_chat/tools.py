@@ -27,13 +27,14 @@ def read_tools(fields: Raws, notes: Notes) -> tuple[tuple[Tool, ...], ToolChoice
     Leaving tools out keeps "none", and the names of a choice, whatever upstream does with the field (contract §8, traps 14 and 15).
     """
     tools = _offered(fields, notes)
-    raw = fields.get("tool_choice", fields.get("function_call"))
+    where = "tool_choice" if "tool_choice" in fields else "function_call"
+    raw = fields.get(where)
     if raw is None:
         return tools, "auto"
     if not tools:
-        notes.add(f"{'tool_choice' if 'tool_choice' in fields else 'function_call'}:dropped")
+        notes.add(f"{where}:dropped")
         return tools, "auto"
-    choice = _choice(raw)
+    choice = _choice(raw, where)
     if choice == "none":
         notes.add("tools:withheld")
         return (), "auto"
@@ -41,10 +42,10 @@ def read_tools(fields: Raws, notes: Notes) -> tuple[tuple[Tool, ...], ToolChoice
         return tools, choice
     kept = tuple(tool for tool in tools if tool.name in choice.names)
     if not kept:
-        raise invalid("tool_choice", "Invalid 'tool_choice': it names no tool of this request.", "invalid_value")
+        raise invalid(where, f"Invalid '{where}': it names no tool of this request.", "invalid_value")
     if len(kept) < len(tools):
         notes.add("tools:narrowed")
-    return kept, choice
+    return kept, Named(tuple(tool.name for tool in kept), choice.required)
 
 
 def read_parallel(fields: Raws) -> bool:
@@ -52,13 +53,13 @@ def read_parallel(fields: Raws) -> bool:
     return field(fields, "parallel_tool_calls", BOOLEAN) is not False
 
 
-def _choice(raw: Raw) -> ToolChoice:
+def _choice(raw: Raw, where: str) -> ToolChoice:
     if first(raw) == STRING:
         word = msgspec.json.decode(raw)
         if word in ("auto", "none", "required"):
             return word  # type: ignore[no-any-return]  # `in` is the check; mypy cannot see it
         message = f"Invalid value: '{word}'. Supported values are: 'none', 'auto', and 'required'."
-        raise invalid("tool_choice", message, "invalid_value")
+        raise invalid(where, message, "invalid_value")
     try:
         choice = _object.decode(raw)
         allowed = _object.decode(choice["allowed_tools"]) if "allowed_tools" in choice else {}
@@ -66,8 +67,8 @@ def _choice(raw: Raw) -> ToolChoice:
         functions = [_object.decode(item["function"]) if "function" in item else item for item in named]
         names = tuple(str(msgspec.json.decode(function["name"], type=str)) for function in functions)
     except (msgspec.DecodeError, KeyError):
-        message = "Invalid 'tool_choice': it must be a word or name a function."
-        raise invalid("tool_choice", message, "invalid_value") from None
+        message = f"Invalid '{where}': it must be a word or name a function."
+        raise invalid(where, message, "invalid_value") from None
     return Named(names, required=bytes(allowed.get("mode", b"")) != b'"auto"')
 
 
