@@ -178,13 +178,14 @@ class Asking:
             return await self._receive(plan, incoming, self._stream)
         collector = Collector()
         fault = await self._receive(plan, incoming, collector)
-        return fault if fault is not None else self._judged(plan, collector.reply())
+        return fault if fault is not None else await self._judged(plan, collector.reply())
 
-    def _judged(self, plan: Plan, reply: Reply | Fault) -> Reply | Prompt | Fault | None:
+    async def _judged(self, plan: Plan, reply: Reply | Fault) -> Reply | Prompt | Fault | None:
         """Has a held answer checked; one that is right goes where it is waited for."""
         if plan.check is None or isinstance(reply, Fault):
             return reply
-        verdict = plan.check.judge(reply, self._prompt, last="repair" in self._before)
+        # In a thread: a large answer takes a quarter of a second to check, in which other streams go on.
+        verdict = await asyncio.to_thread(plan.check.judge, reply, self._prompt, last="repair" in self._before)
         if self._stream is None or not isinstance(verdict, Reply):
             return verdict
         self._stream.feed(list(play(verdict)))

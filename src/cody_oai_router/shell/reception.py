@@ -79,3 +79,5 @@ class Reception:
             self.outcome.set_result(fault)
         if fault is not None or self._source.cut:
             self._incoming.cancel()
+        else:
+            self._incoming.resume()  # a slow client may have stopped it, who has nothing to do with the rest
