@@ -28,6 +28,19 @@ def violations(schema: str, value: Any) -> list[str]:
     return _violations({"$ref": f"#/components/schemas/{schema}"}, value, "$")
 
 
+def properties(schema: str) -> set[str]:
+    """Gives the names of all properties of an object, inherited ones too; skips the test where the description is absent."""
+    if not DESCRIPTION.exists():
+        pytest.skip(f"no copy of OpenAI's description of its API at {DESCRIPTION}")
+    return _properties({"$ref": f"#/components/schemas/{schema}"})
+
+
+def _properties(schema: Any) -> set[str]:
+    if "$ref" in schema:
+        return _properties(_schemas()[schema["$ref"].rpartition("/")[2]])
+    return set(schema.get("properties", ())).union(*map(_properties, schema.get("allOf", ())))
+
+
 @cache
 def _schemas() -> Any:
     return json.loads(DESCRIPTION.read_bytes())["components"]["schemas"]

@@ -116,6 +116,13 @@ def test_folding(events: list[Event], reply: Reply | Fault) -> None:
     assert collect(events) == reply
 
 
+def test_an_answer_in_one_piece_is_taken_as_it_is() -> None:
+    collector = Collector()
+    reply = Reply(text="a", adapted=("tool-calls:split",))
+    collector.take(reply)
+    assert collector.reply() is reply
+
+
 def test_playing_puts_thoughts_first_and_usage_last() -> None:
     reply = Reply(text="t", reasoning="r", calls=(ToolCall("i", "f", ""),), stop="tool_calls", usage=Usage())
     assert list(play(reply)) == [Reasoning("r"), Text("t"), CallStart(0, "i", "f"), Stop("tool_calls"), Usage()]

@@ -453,7 +453,8 @@ LEARNT = Again("lesson", "plain-parts")
     [
         (request(), {}, False),
         (request(TOOLS), {}, True),
-        (request(messages=ROUND), {}, True),
+        (request(TOOLS, messages=ROUND), {}, True),
+        (request(messages=ROUND), {}, False),  # as text, where no tools are offered
         (request(TOOLS), {"road": LLM}, False),
         (request(TOOLS), {"road": cody(6)}, False),
         (request(messages=ROUND), {"road": cody(6)}, False),
@@ -467,6 +468,24 @@ def test_fields_that_are_newer_than_the_server_teach_plain_parts(asked: str, kno
     plain = made(asked, "plain-parts", **{"road": cody(), **known})
     assert not plain.rich or plain.road.endpoint == "llm"
     assert again(refusal(UNDECODED), plain, frozenset(), api="auto") is None
+
+
+@pytest.mark.parametrize(
+    ("road", "lacks", "rich"),
+    [
+        (cody(9), frozenset(), True),
+        (cody(9), frozenset({"tools"}), True),
+        (cody(7), frozenset(), True),
+        (cody(6), frozenset(), False),
+        (LLM, frozenset(), False),
+    ],
+)
+def test_a_cache_hint_is_rich_wherever_it_is_carried(road: Road, lacks: frozenset[str], rich: bool) -> None:
+    part = TextPart(msgspec.Raw(b'"hi"'), msgspec.Raw(b'{"type":"ephemeral"}'))
+    hinted = Prompt(model="m", turns=(Turn(role="user", parts=(part,), listed=True),), stream=True)
+    found = plan(hinted, Resolved("m", "exact", lacks=lacks), road, frozenset(), BUDGETS, nonce="0af")
+    assert isinstance(found, Plan)
+    assert found.rich == rich == (b"cache_control" in b"".join(found.body))
 
 
 def test_a_cache_hint_of_what_is_wrapped_is_rich_too() -> None:

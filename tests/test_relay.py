@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given
 
+from cody_oai_router.conversation import Reply, play
 from cody_oai_router.events import Adapted, CallArguments, CallStart, Event, Failed, Stop, Text, Usage
 from cody_oai_router.faults import EMPTY_ANSWER, Fault
 from cody_oai_router.relay import Adaptation, Chain, Source, Upstream
@@ -207,6 +208,31 @@ def test_an_answer_of_the_llm_api_is_complete_only_with_a_mark_after_its_finish_
     without = source()
     assert without.feed(SAY + STOP + usage) == [*DONE, Usage(1)]
     assert (without.end(delimited=True), without.complete) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "body"), [(llm_api, WHOLE), (completions_stream, b'{"completion":"a","stopReason":"end_turn"}')]
+)
+def test_an_answer_in_one_piece_is_given_in_one_piece(upstream: Upstream, body: bytes) -> None:
+    made = source(upstream=upstream)
+    assert fed(made.feed, [b" \n", body[:9], body[9:], b"\n"]) == []
+    reply = Reply(text="a")
+    assert made.whole() == reply
+    assert made.end(delimited=True) == list(play(reply))  # the same as events
+
+
+@pytest.mark.parametrize("body", [b"", b" \n", SAY + STOP, LATE, WHOLE[:40], b"<html>", b"{" + b" " * 2000])
+def test_what_is_no_answer_in_one_piece_is_left_to_events(body: bytes) -> None:
+    made = source()
+    made.feed(body)
+    assert made.whole() is None
+
+
+def test_an_answer_that_an_adaptation_has_to_see_is_given_as_events() -> None:
+    made = source(adaptation=Holding())
+    made.feed(WHOLE)
+    assert made.whole() is None
+    assert made.end(delimited=True) == [*A, Adapted("text:held"), Stop("stop")]
 
 
 @pytest.mark.parametrize("upstream", [llm_api, completions_stream])

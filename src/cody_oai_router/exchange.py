@@ -159,7 +159,7 @@ def plan(
         nonce=nonce,
         check=check,
         prompt=prompt,
-        rich=road.endpoint == "cody" and native and bool(adapted.tools or traits.history or traits.hints),
+        rich=road.endpoint == "cody" and bool(adapted.tools or (traits.hints and abilities.cache_hints)),
     )
 
 

@@ -2,34 +2,33 @@
 
 from pathlib import Path
 
-from cody_oai_router.cli.reference import adaptations_page, configuration_page, env_example, variables_help, write_files
+import pytest
+
+from cody_oai_router.cli.reference import configuration_page, env_example, generated, variables_help, write_files
 from cody_oai_router.cli.sources import read_env_file
 from cody_oai_router.variables import VARIABLES
+from openai_schema import properties
 
 PROJECT = Path(__file__).parents[2]
-_RENEW = "is not what the table says: run `make env-example`"
 
 
-def test_the_example_is_committed_as_generated() -> None:
-    assert (PROJECT / ".env.example").read_text(encoding="utf-8") == env_example(), f".env.example {_RENEW}"
-
-
-def test_the_page_is_committed_as_generated() -> None:
-    page = PROJECT / "docs" / "configuration.md"
-    assert page.read_text(encoding="utf-8") == configuration_page(), f"docs/configuration.md {_RENEW}"
-
-
-def test_the_adaptations_are_committed_as_generated() -> None:
-    page = PROJECT / "docs" / "adaptations.md"
-    assert page.read_text(encoding="utf-8") == adaptations_page(), f"docs/adaptations.md {_RENEW}"
+@pytest.mark.parametrize("path", generated())
+def test_a_file_is_committed_as_generated(path: str) -> None:
+    written = (PROJECT / path).read_text(encoding="utf-8")
+    assert written == generated()[path], f"{path} is not what the table says: run `make env-example`"
 
 
 def test_the_files_are_written(tmp_path: Path) -> None:
-    (tmp_path / "docs").mkdir()
     write_files(tmp_path)
-    assert (tmp_path / ".env.example").read_bytes() == env_example().encode()
-    assert (tmp_path / "docs" / "configuration.md").read_bytes() == configuration_page().encode()
-    assert (tmp_path / "docs" / "adaptations.md").read_bytes() == adaptations_page().encode()
+    found = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {path: text.encode() for path, text in generated().items()}
+
+
+def test_every_property_of_openais_request_has_a_row() -> None:
+    page = generated()["docs/dialects/openai-chat.md"]
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for name in properties("CreateChatCompletionRequest"):
+        assert len([row for row in rows if row.startswith(f"| `{name}` |")]) == 1, name
 
 
 def test_every_variable_is_everywhere() -> None:

@@ -33,6 +33,8 @@ CLOCK: Final[ChatCompletionFunctionToolParam] = {
 _OURS: Final = {
     "reasoning_content",
     "credits",
+    "billed_tokens",
+    "estimated",
     "cache_creation_input_tokens",
     "context_window",
     "max_output_tokens",

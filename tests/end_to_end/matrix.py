@@ -104,20 +104,25 @@ def _piece(choice: dict[str, Any], found: Seen) -> None:
             found.calls[call["index"]]["function"]["arguments"] += call["function"]["arguments"]
 
 
+def unjudged(found: Seen) -> None:
+    """Takes an answer as it is: the documentation is written without any judge."""
+
+
 @dataclass(frozen=True)
 class Stage:
-    """A router in front of one version, and whether this run asks for streams."""
+    """A router in front of one version, whether this run asks for streams, and who judges the form of each answer."""
 
     profile: str
     simulator: Simulator
     running: Router
     stream: bool
+    judge: Callable[[Seen], None]
 
     async def ask(self, content: Any = "Hello there", **fields: Any) -> Seen:
         """Asks once."""
         model = _MODELS.get(self.profile, "claude-sonnet-4-5")
         fields = {"model": model, **fields}
-        return seen(await ask(self.running, content, stream=self.stream, **fields), stream=self.stream)
+        return self._judged(await ask(self.running, content, stream=self.stream, **fields))
 
     def queue(self, fault: Fault, times: int = 1) -> None:
         """Has whichever road the next request takes get a fault."""
@@ -130,7 +135,12 @@ class Stage:
         async with connected(self.running) as client:
             client.send(request(body))
             await at(client)
-            return seen(await client.to_end(), stream=self.stream)
+            return self._judged(await client.to_end())
+
+    def _judged(self, answer: Answer) -> Seen:
+        found = seen(answer, stream=self.stream)
+        self.judge(found)
+        return found
 
 
 async def plain(stage: Stage) -> Seen:
@@ -212,6 +222,42 @@ async def thinking(stage: Stage) -> Seen:
     return found
 
 
+async def required(stage: Stage) -> Seen:
+    """A tool must be called, which no endpoint takes as a field."""
+    found = await stage.ask('[[call:get_weather {"city":"Oslo"}]]', tools=TOOLS, tool_choice="required")
+    assert (found.whole, found.finish) == (True, "tool_calls"), found.answer.raw
+    assert [call["function"]["name"] for call in found.calls] == ["get_weather"]
+    return found
+
+
+async def structured(stage: Stage) -> Seen:
+    """JSON by a strict schema: held, taken out of what stands around it, and checked."""
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    form = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema, "strict": True}}
+    found = await stage.ask('[[text:Here:\n```json\n{"city": "Oslo"}\n```]]', response_format=form)
+    assert (found.whole, found.text, found.finish) == (True, '{"city": "Oslo"}', "stop"), found.answer.raw
+    return found
+
+
+async def choices(stage: Stage) -> Seen:
+    """Two answers to one request, each asked for by itself."""
+    found = await stage.ask(n=2)
+    assert found.whole, found.answer.raw
+    said = [""] * 2
+    for piece in found.answer.chunks if stage.stream else [found.answer.json]:
+        for choice in piece["choices"]:
+            said[choice["index"]] += choice["delta" if stage.stream else "message"].get("content") or ""
+    assert said == ["You said: Hello there"] * 2
+    return found
+
+
+async def stops(stage: Stage) -> Seen:
+    """A stop sequence across the pieces of a stream."""
+    found = await stage.ask("[[text:one two three four]]", stop=["o th"])
+    assert (found.whole, found.text, found.finish) == (True, "one tw", "stop"), found.answer.raw
+    return found
+
+
 async def silence(stage: Stage) -> Seen:
     """The model says nothing for a long time: the client is kept waiting, not dropped."""
 
@@ -274,6 +320,10 @@ CASES: Mapping[str, Callable[[Stage], Awaitable[Seen]]] = {
     "parallel tools": parallel,
     "image": image,
     "thinking": thinking,
+    "required tool": required,
+    "structured output": structured,
+    "several choices": choices,
+    "stop sequence": stops,
     "long silence": silence,
     "error at the start": failing,
     "error in the middle": breaking,
@@ -283,7 +333,9 @@ CASES: Mapping[str, Callable[[Stage], Awaitable[Seen]]] = {
 
 
 @asynccontextmanager
-async def stage(profile: str, *, stream: bool, hasty: bool = False, **options: Any) -> AsyncIterator[Stage]:
+async def stage(
+    profile: str, *, stream: bool, hasty: bool = False, judge: Callable[[Seen], None] = unjudged, **options: Any
+) -> AsyncIterator[Stage]:
     """Sets up a fresh router and a fresh instance; a hasty router sends heads and heartbeats at once."""
     soon = {"HEAD_HOLD": "0.05", "HEARTBEAT_INTERVAL": "0.05"}
     variables = {"SOURCEGRAPH_API": "auto", **(soon if hasty else {})}
@@ -291,7 +343,7 @@ async def stage(profile: str, *, stream: bool, hasty: bool = False, **options: A
         simulator,
         running,
     ):
-        yield Stage(profile, simulator, running, stream)
+        yield Stage(profile, simulator, running, stream, judge)
 
 
 async def cell(profile: str, case: str, *, stream: bool, **options: Any) -> str:

@@ -23,7 +23,7 @@ from end_to_end.harness import (
     run,
     words,
 )
-from end_to_end.matrix import PIXEL, TOOLS, Seen, seen
+from end_to_end.matrix import NOW, PIXEL, TOOLS, Seen, seen
 
 # Each kind of road once: the LLM API with tools, Cody's stream with them, and both where tools go in words.
 ROADS = [("6.12", "llm"), ("6.12", "cody"), ("5.8", "llm"), ("5.8", "cody")]
@@ -185,7 +185,7 @@ def test_one_choice_that_fails_before_the_head_fails_the_whole_with_its_status(a
     async def scenario() -> None:
         async with both(variables=on(api)) as (simulator, running):
             simulator.queue(Reply((Hold("never"), Text("x"))), path_of(api))
-            simulator.queue(faults.rate_limited("seconds"), path_of(api))
+            simulator.queue(faults.rate_limited("seconds", now=NOW), path_of(api))
             answer = await ask(running, n=2, stream=stream)
             assert (answer.status, answer.error["code"]) == (429, "rate_limit_exceeded")
             assert answer.header("retry-after") is not None

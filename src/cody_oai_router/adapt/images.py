@@ -21,10 +21,11 @@ def _corrected(turn: Turn) -> Turn:
 
 
 def _is_wrong(part: Part) -> bool:
-    return isinstance(part, ImagePart) and bytes(memoryview(part.url)[: len(_WRONG[1])]).startswith(_WRONG)
+    return isinstance(part, ImagePart) and bytes(memoryview(part.url)[: len(_WRONG[1])]).lower().startswith(_WRONG)
 
 
 def _right(image: ImagePart) -> ImagePart:
     url = bytes(image.url)
-    wrong = next(start for start in _WRONG if url.startswith(start))
+    start = url[: len(_WRONG[1])].lower()
+    wrong = next(wrong for wrong in _WRONG if start.startswith(wrong))
     return ImagePart(msgspec.Raw(_RIGHT + url[len(wrong) :]), image.detail)

@@ -1,4 +1,4 @@
-"""What is written from tables: `--help`, `.env.example`, `docs/configuration.md` and `docs/adaptations.md`.
+"""What is written from tables: `--help`, `.env.example` and pages of `docs/`.
 
 `python -m cody_oai_router.cli.reference` writes the files into the working directory, which is the project's.
 """
@@ -9,7 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from cody_oai_router.notes import NOTES
+from cody_oai_router.dialects.openai_chat.parameters import PARAMETERS, Parameter
+from cody_oai_router.notes import DROPPED_FIELDS, NOTES
 from cody_oai_router.variables import VARIABLES, Variable
 
 _WIDTH: Final = 100
@@ -64,6 +65,54 @@ This page is written from the table in `src/cody_oai_router/notes.py` by `make e
 |---|---|
 """
 
+_CHAT_HEAD: Final = """\
+# OpenAI's chat completions
+
+What becomes of each parameter of `POST /v1/chat/completions`. *Carried*: the instance gets it. *Emulated*: no endpoint takes
+it, so the router keeps it. *Dropped*: left out, and told. *Refused*: a 400 that says why. What was changed for a request is
+told in the header `x-router-adapted` or, where that had to leave before, in a last comment of the stream
+([all words](../adaptations.md)); which endpoint of which version carries what is in [compatibility](../compatibility.md).
+
+This page is written from the table in `src/cody_oai_router/dialects/openai_chat/parameters.py` by `make env-example`.
+
+## Request
+
+A parameter that is null is the same as one that is absent. One that OpenAI does not have is left out (`unknown-field:dropped`),
+except those at the end of this section.
+
+| parameter | treatment | how | told as |
+|---|---|---|---|
+"""
+
+_CHAT_BEYOND: Final = """
+Beside these, some that other servers and clients have:
+
+| field | what becomes of it |
+|---|---|
+"""
+
+_CHAT_REST: Final = """
+## Messages
+
+* Roles: `system`, `developer`, `user`, `assistant`, `tool`, `function`, in any order. What an endpoint does not know of them goes
+  in tags in a message of the user.
+* Content: a string, null, absent, or a list of parts, for every role. `text` and `refusal` parts go as text; `image_url` goes to
+  Cody's stream (5.8 and later) as a `data:` URL of image/png, image/jpeg, image/webp or image/gif. Any other image, an image for a
+  model without vision, and parts of other types (`input_audio`, `file`) are a 400 that says what works.
+* `tool_calls`, `tool_call_id` and legacy `function_call` are carried, as text where an endpoint does not take them. `cache_control` of a
+  text part goes to Cody's stream (6.1 and later). `name` goes to the LLM API. Other fields are left out.
+
+## Answer
+
+OpenAI's objects, which the tests check against its own description of the API and against its SDK. Fields beyond it:
+`message.reasoning_content` and `delta.reasoning_content` (what a model thought), and in `usage` `credits` (Sourcegraph's own unit),
+`billed_tokens` (all that several choices took), `estimated` (nobody counted: worked out from the size of the texts) and
+`prompt_tokens_details.cache_creation_input_tokens`.
+
+An answer that does not keep what it had to (`tool_choice`, `response_format`) is a 422, which the SDKs do not repeat by themselves. A
+stream that fails after its head ends with an error event, without `[DONE]`, and with the connection broken.
+"""
+
 
 def variables_help() -> str:
     """The table as `--help` shows it."""
@@ -102,6 +151,24 @@ def adaptations_page() -> str:
     return _NOTES_HEAD + "".join(f"| `{note}` | {meaning} |\n" for note, meaning in rows)
 
 
+def chat_page() -> str:
+    """The text of `docs/dialects/openai-chat.md`."""
+    rows = "".join(_parameter(name, parameter) for name, parameter in sorted(PARAMETERS.items()))
+    beyond = sorted(DROPPED_FIELDS.keys() - PARAMETERS.keys())
+    return (
+        _CHAT_HEAD
+        + rows
+        + _CHAT_BEYOND
+        + "".join(f"| `{name}` | {DROPPED_FIELDS[name]} |\n" for name in beyond)
+        + _CHAT_REST
+    )
+
+
+def _parameter(name: str, parameter: Parameter) -> str:
+    told = ", ".join(f"`{note}`" for note in parameter.notes) or "-"
+    return f"| `{name}` | {parameter.treatment} | {parameter.how} | {told} |\n"
+
+
 def _tables() -> Iterator[str]:
     for group, variables in groupby(VARIABLES, key=lambda variable: variable.group):
         yield f"\n## {group}\n\n| variable | default | meaning |\n|---|---|---|\n"
@@ -117,11 +184,21 @@ def _row(variable: Variable) -> str:
     return f"| {name}{flag} | {default} | {meaning} |\n"
 
 
+def generated() -> dict[str, str]:
+    """Give every file that comes from a table, by its path in the project."""
+    return {
+        ".env.example": env_example(),
+        "docs/configuration.md": configuration_page(),
+        "docs/adaptations.md": adaptations_page(),
+        "docs/dialects/openai-chat.md": chat_page(),
+    }
+
+
 def write_files(project: Path) -> None:
     """Write the generated files of the project."""
-    (project / ".env.example").write_text(env_example(), encoding="utf-8", newline="\n")
-    (project / "docs" / "configuration.md").write_text(configuration_page(), encoding="utf-8", newline="\n")
-    (project / "docs" / "adaptations.md").write_text(adaptations_page(), encoding="utf-8", newline="\n")
+    for path, text in generated().items():
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

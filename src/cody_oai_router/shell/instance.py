@@ -155,15 +155,20 @@ class Instance:
             return Fault(kind="timed_out", message=f"Sourcegraph did not answer {path} in time.")
 
     async def _offered_version(self) -> int | None:
-        """Gives the newest api-version of Cody's stream; by the release where the instance does not say it itself."""
+        """Gives the newest api-version of Cody's stream, if it is told within the time that a page has."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DISCOVERY_SECONDS):
+                return await self._told_version()
+        return None
+
+    async def _told_version(self) -> int | None:
+        """Asks for the api-version, and for the release where the instance does not say it itself."""
         config = await self._page(CLIENT_CONFIG_PATH)
         found = None if isinstance(config, Fault) else read_client_config(config)
         if found is not None:
             # What it says now is newer than what it once refused.
             self._refused = {step: until for step, until in self._refused.items() if step > found.api_version}
             return found.api_version
-        if isinstance(config, Fault) and config.kind == "timed_out":
-            return None
         pages = (self._page(HEALTH_PATH), self._page(PRODUCT_VERSION_PATH, PRODUCT_VERSION))
         told = [read_release(page) for page in await asyncio.gather(*pages) if isinstance(page, bytes)]
         release = next((found for found in told if found is not None), None)

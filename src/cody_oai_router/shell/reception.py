@@ -1,7 +1,7 @@
 """Receives one answer from upstream and hands its events on, without a coroutine between the two sockets."""
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from cody_oai_router.conversation import Reply
 from cody_oai_router.events import Event
@@ -9,6 +9,10 @@ from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import Incoming
 from cody_oai_router.relay import Source
 from cody_oai_router.shell.failures import fault_of
+
+
+# What may follow a complete answer, so that its connection can be used again: an event or two. More is not worth a connection.
+MAX_REST_BYTES: Final = 64 * 1024
 
 
 class Outlet(Protocol):
@@ -37,6 +41,7 @@ class Reception:
         self._outlet = outlet
         self._size_limit = size_limit
         self.first_byte = 0.0
+        self._rest = 0
         self.outcome: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
 
     def on_data(self, data: bytes) -> None:
@@ -44,6 +49,9 @@ class Reception:
         if not self.first_byte:
             self.first_byte = self.outcome.get_loop().time()
         if self.outcome.done():
+            self._rest += len(data)
+            if self._rest > MAX_REST_BYTES:
+                self._incoming.cancel()
             return
         events = self._source.feed(data)
         if events:

@@ -125,7 +125,7 @@ class Reader:
             events.append(Reasoning(said.reasoning_content))
         if said.content:
             events.append(Text(said.content))
-        if said.tool_calls:
+        if said.tool_calls and not self.ended:
             self._called(said.tool_calls, events)
 
     def _called(self, calls: list[_Call], events: list[Event]) -> None:
