@@ -152,7 +152,8 @@ def test_all_at_once_each_sees_what_the_one_before_it_gives(size: int) -> None:
     prompt = asked(tools=(TOOL,), parallel_calls=False, stop=("city",), format=OBJECT)
     text = f"Let me see. {written('Oslo', 'Rome')}"
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
-    out = carried(chain(prompt, (TOOL,)), *[[Text(piece)] for piece in pieces], [Stop("stop")])
+    batches: list[list[Event]] = [[Text(piece)] for piece in pieces]
+    out = carried(chain(prompt, (TOOL,)), *batches, [Stop("stop")])
     assert called(out) == ["Oslo"]  # nor does the sequence in it end the answer
     assert text_of(out).strip() == "Let me see."  # who calls owes no JSON
     assert [event for event in out if isinstance(event, Stop)] == [Stop("tool_calls")]

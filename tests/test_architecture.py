@@ -113,7 +113,9 @@ def notes_in(module: Path) -> set[str]:
     return {text for text in found if _NOTE.fullmatch(text)}
 
 
-EMITTED = {note for module in CORE if names(module) != "notes" for note in notes_in(module)}
+# These explain the words; the others say them.
+EXPLAINING = {"notes", "dialects/openai_chat/parameters"}
+EMITTED = {note for module in CORE if names(module) not in EXPLAINING for note in notes_in(module)}
 # What varies in an f-string, with every value that it can have: roles that are wrapped, fields that are dropped.
 VARIANTS = {
     "*:wrapped": {"system:wrapped", "developer:wrapped", "tool:wrapped", "function:wrapped"},

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cody_oai_router.conversation import Collector, Reply, ToolCall, collect, play
+from cody_oai_router.conversation import Collector, Reply, ToolCall, collect, play, usage_together
 from cody_oai_router.events import (
     Adapted,
     CallArguments,
@@ -30,7 +30,7 @@ replies = st.builds(
     calls=st.lists(st.builds(ToolCall, st.text(), st.text(), st.text()), max_size=3).map(tuple),
     stop=st.sampled_from(get_args(StopReason)),
     usage=st.none() | st.builds(Usage),
-    adapted=st.lists(st.text(), max_size=2).map(tuple),
+    adapted=st.lists(st.text(), max_size=2, unique=True).map(tuple),
 )
 
 
@@ -126,3 +126,29 @@ def test_an_answer_in_one_piece_is_taken_as_it_is() -> None:
 def test_playing_puts_thoughts_first_and_usage_last() -> None:
     reply = Reply(text="t", reasoning="r", calls=(ToolCall("i", "f", ""),), stop="tool_calls", usage=Usage())
     assert list(play(reply)) == [Reasoning("r"), Text("t"), CallStart(0, "i", "f"), Stop("tool_calls"), Usage()]
+
+
+def test_choices_of_one_prompt_count_it_once() -> None:
+    first = Usage(10, 3, 13, cached_tokens=0, cache_creation_tokens=8, reasoning_tokens=1, credits=2)
+    second = Usage(10, 4, 14, cached_tokens=8, reasoning_tokens=2)
+    third = Usage(9, 5, 0, credits=1, estimated=True)
+    together = Usage(10, 12, 22, 0, 8, reasoning_tokens=3, credits=3, billed_tokens=13 + 14 + 14, estimated=True)
+    assert usage_together([first, second, third]) == together
+    assert usage_together([third, first]) == Usage(10, 8, 18, 0, 8, 1, 3, billed_tokens=27, estimated=True)
+    assert usage_together([third]) == third
+    assert usage_together([]) is None
+
+
+counts = st.integers(0, 1000)
+usages_given = st.builds(Usage, counts, counts, credits=st.one_of(st.none(), counts))
+
+
+@given(st.lists(usages_given, min_size=2, max_size=5))
+def test_nothing_that_was_charged_is_lost(usages: list[Usage]) -> None:
+    whole = usage_together(usages)
+    assert whole is not None
+    assert whole.completion_tokens == sum(usage.completion_tokens for usage in usages)
+    assert whole.prompt_tokens == max(usage.prompt_tokens for usage in usages)
+    assert whole.total_tokens == whole.prompt_tokens + whole.completion_tokens
+    assert (whole.credits or 0) == sum(usage.credits or 0 for usage in usages)
+    assert (whole.billed_tokens or 0) >= whole.total_tokens

@@ -35,4 +35,6 @@ def test_usage_tells_zero_from_absent_where_clients_can() -> None:
         "cache_creation_tokens": None,
         "reasoning_tokens": None,
         "credits": None,
+        "billed_tokens": None,
+        "estimated": False,
     }

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cody_oai_router.adapt.usage import IMAGE_TOKENS, TURN_TOKENS, Estimator, billed, estimate_prompt, merged
+from cody_oai_router.adapt.usage import IMAGE_TOKENS, TURN_TOKENS, Estimator, estimate_prompt
 from cody_oai_router.conversation import ImagePart, OtherPart, Part, Prompt, TextPart, Tool, ToolCall, Turn
 from cody_oai_router.events import (
     Adapted,
@@ -117,31 +117,6 @@ def turn(*parts: Part) -> Turn:
 )
 def test_a_prompt_is_estimated_by_its_bytes(given_prompt: Prompt, tokens: int) -> None:
     assert estimate_prompt(given_prompt) == tokens
-
-
-def test_choices_of_one_prompt_count_it_once() -> None:
-    first = Usage(10, 3, 13, cached_tokens=0, cache_creation_tokens=8, reasoning_tokens=1, credits=2)
-    second = Usage(10, 4, 14, cached_tokens=8, reasoning_tokens=2)
-    third = Usage(9, 5, 0, credits=1)
-    usages = [first, second, third]
-    assert merged(usages) == Usage(10, 12, 22, cached_tokens=0, cache_creation_tokens=8, reasoning_tokens=3, credits=3)
-    assert merged([third, second]) == Usage(10, 9, 19, cached_tokens=8, reasoning_tokens=2, credits=1)
-    assert merged([Usage(1, 2, 3)]) == Usage(1, 2, 3)
-    assert billed(usages) == 13 + 14 + 14
-
-
-counts = st.integers(0, 1000)
-usages_given = st.builds(Usage, counts, counts, credits=st.one_of(st.none(), counts))
-
-
-@given(st.lists(usages_given, min_size=1, max_size=5))
-def test_nothing_that_was_charged_is_lost(usages: list[Usage]) -> None:
-    whole = merged(usages)
-    assert whole.completion_tokens == sum(usage.completion_tokens for usage in usages)
-    assert whole.prompt_tokens == max(usage.prompt_tokens for usage in usages)
-    assert whole.total_tokens == whole.prompt_tokens + whole.completion_tokens
-    assert (whole.credits or 0) == sum(usage.credits or 0 for usage in usages)
-    assert billed(usages) >= whole.total_tokens
 
 
 @given(st.text(max_size=40), st.integers(1, 5))

@@ -29,7 +29,9 @@ PARAMETERS: Final[dict[str, Parameter]] = {
         ("function_call:dropped", "repair:asked-again", "tool_choice:instructed", "tools:narrowed", "tools:withheld"),
     ),
     "functions": Parameter(
-        "carried", "As `tools`; the answer has `function_call`, its first call only.", ("functions:as-tools",)
+        "carried",
+        "As `tools`; the answer has `function_call`, its first call only.",
+        ("functions:as-tools", "tools:emulated", "tools:schema-filled"),
     ),
     "logit_bias": _dropped("logit_bias"),
     "logprobs": Parameter(
