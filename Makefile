@@ -69,7 +69,7 @@ $(STAMPS)/fuzz-ready: requirements/fuzz.txt pyproject.toml
 	@mkdir -p $(STAMPS) && touch $@
 
 fuzz: $(STAMPS)/fuzz-ready ## fuzz every reader, each for 20 seconds
-	@for target in server client sse relay read_prompt read_reply read_fault catalogue settings; do \
+	@for target in server client sse relay found_in_text read_prompt read_reply read_fault schema catalogue settings; do \
 		.venv-fuzz/bin/python tests/fuzz/fuzz.py $$target -max_total_time=20 || exit 1; done
 
 check: $(STAMPS)/dev ## format, lint, types and tests: what CI runs

@@ -9,16 +9,20 @@ import asyncio
 import re
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping
+from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
-from cody_oai_router.catalogue import read_listing, read_supported
+from cody_oai_router.adapt.schema import read_schema
+from cody_oai_router.answering import chain_of
+from cody_oai_router.catalogue import Resolved, read_listing, read_supported
 from cody_oai_router.cli.sources import read_env_file
-from cody_oai_router.conversation import Prompt, Reply
-from cody_oai_router.dialects import llm_chat, openai_chat
-from cody_oai_router.events import Event, Failed
+from cody_oai_router.conversation import Format, Prompt, Reply, Tool, collect
+from cody_oai_router.dialects import openai_chat
+from cody_oai_router.events import Event, Failed, Stop, Text
+from cody_oai_router.exchange import Budgets, Plan, plan
 from cody_oai_router.faults import STATUS, Fault
 from cody_oai_router.http1 import (
     BadResponse,
@@ -38,11 +42,16 @@ from cody_oai_router.http1.incoming import Incoming
 from cody_oai_router.http1.pool import Pool
 from cody_oai_router.http1.server_connection import ServerConnection
 from cody_oai_router.notation import Wrong
+from cody_oai_router.notes import NOTES
 from cody_oai_router.reading import File, Source
 from cody_oai_router.relay import Source as Answer
+from cody_oai_router.relay import Upstream
+from cody_oai_router.roads import Api, Site, choose
 from cody_oai_router.settings import Settings, read_settings
+from cody_oai_router.site import has_context_filters, read_client_config, read_release
 from cody_oai_router.sourcegraph import refusals
 from cody_oai_router.sse import Frame, Splitter
+from cody_oai_router.upstreams import completions_stream, llm_api
 from fuzz.wire import Wire, cuts
 
 Target = Callable[[bytes], None]
@@ -206,21 +215,41 @@ def sse(data: bytes) -> None:
     assert all(len(frame.data) <= LIMIT for frame in cut[0])
 
 
-def _events(size: int, data: bytes, *, delimited: bool) -> list[Event]:
-    answer = Answer(llm_chat.Reader(), llm_chat.read_reply, event_limit=LIMIT, reply_limit=4 * LIMIT)
+def _events(upstream: Upstream, size: int, data: bytes, *, delimited: bool) -> list[Event]:
+    answer = Answer(upstream.Reader(), upstream.read_reply, event_limit=LIMIT, reply_limit=4 * LIMIT)
     events = [event for piece in cuts(data, size) for event in answer.feed(piece)]
     return events + answer.end(delimited=delimited)
 
 
 def relay(data: bytes) -> None:
-    """An answer of the LLM API: nothing follows a failure, and its end is the same however the bytes are cut."""
+    """An answer of either endpoint: nothing follows a failure, and its end is the same however the bytes are cut."""
     size, sent = _split(data)
-    for delimited in (True, False):
-        whole, cut = (_events(step, sent, delimited=delimited) for step in (0, size))
+    for upstream, delimited in product((llm_api, completions_stream), (True, False)):
+        whole, cut = (_events(upstream, step, sent, delimited=delimited) for step in (0, size))
         assert whole == cut
         failures = [event for event in cut if isinstance(event, Failed)]
         assert not failures or failures == cut[-1:]
         assert delimited or cut, "a broken answer says nothing"
+
+
+def found_in_text(data: bytes) -> None:
+    """A model's words on their way through all that looks into them: nothing raises, and the answer is the same however it is cut."""
+    size, sent = _split(data)
+    text = sent.decode("utf-8", "replace")
+    step = size or max(1, len(text))
+    pieces = [text[start : start + step] for start in range(0, len(text), step)]
+    replies = [_adapted([Text(piece) for piece in said]) for said in ([text], pieces)]
+    assert replies[0] == replies[1]
+
+
+def _adapted(events: list[Event]) -> Reply | Fault:
+    prompt = msgspec.structs.replace(_ASKED, stop=("STOP",))
+    chain = chain_of(prompt, called=_TOOLS, nonce="0a", counts=False)
+    assert chain is not None
+    out: list[Event] = []
+    for event in [*events, Stop("stop")]:
+        out += chain.adapt([event])
+    return collect([*out, *chain.finish()])
 
 
 # Whole bodies.
@@ -230,17 +259,24 @@ def read_prompt(data: bytes) -> None:
     """A client's request: what can be read can be written to upstream."""
     prompt = openai_chat.read_prompt(data)
     if isinstance(prompt, Prompt):
-        written = b"".join(llm_chat.write_prompt(prompt, "anthropic::1::m", max_tokens=1, stream=True))
-        assert isinstance(msgspec.json.decode(written), dict)
+        for version, api in product((None, 0, 2, 5, 9), get_args(Api)):
+            road = choose(prompt, _MODEL, Site(version), api)
+            made = plan(prompt, _MODEL, road, frozenset(), Budgets(1, 1), nonce="0a")
+            if isinstance(made, Plan):
+                assert isinstance(msgspec.json.decode(b"".join(made.body)), dict)
+                assert set(made.adapted) <= set(NOTES)
+            else:
+                _is_fault(made)
     else:
         _is_fault(prompt)
 
 
 def read_reply(data: bytes) -> None:
-    """A whole answer of the LLM API."""
-    reply = llm_chat.read_reply(data)
-    if not isinstance(reply, Reply):
-        _is_fault(reply)
+    """A whole answer of either endpoint."""
+    for upstream in (llm_api, completions_stream):
+        reply = upstream.read_reply(data)
+        if not isinstance(reply, Reply):
+            _is_fault(reply)
 
 
 def read_fault(data: bytes) -> None:
@@ -259,8 +295,27 @@ def _is_fault(fault: object) -> None:
     assert msgspec.json.decode(openai_chat.write_fault(fault))["error"]["message"]
 
 
+def schema(data: bytes) -> None:
+    """A JSON schema and a value, the input's first line and the rest: what can be read can be asked."""
+    first, _, rest = data.partition(b"\n")
+    try:
+        value = msgspec.json.decode(rest)
+        raw = msgspec.Raw(first)
+        msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    read = read_schema(raw, "x")
+    if isinstance(read, Fault):
+        _is_fault(read)
+    else:
+        assert all(isinstance(violation, str) for violation in read.violations(value))
+
+
 def catalogue(data: bytes) -> None:
-    """The two listings of models."""
+    """The two listings of models, and what an instance says of itself."""
+    read_client_config(data)
+    read_release(data)
+    has_context_filters(data)
     for read in (read_listing, read_supported):
         models = read(data)
         assert models is None or all(model.ref and model.ref.isprintable() for model in models)
@@ -293,12 +348,32 @@ _CALL: Final = (
     b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"toolu_1","type":"function",'
     b'"function":{"name":"now","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}\r\n\r\n'
 )
+_COMPLETION: Final = (
+    b'event: completion\ndata: {"deltaText":"Hi","delta_tool_calls":[{"id":"t","type":"function",'
+    b'"function":{"name":"now","arguments":"{}"}}],"delta_thinking":"h"}\n\n'
+)
 _HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 _GZIP: Final = bytes.fromhex("1f8b08000000000002ffcbc8e4020007a1ead603000000")  # "hi\n", made without a time
 
+_TOOLS: Final = (Tool(name="f"),)
+_ASKED: Final = Prompt(model="m", turns=(), tools=_TOOLS, parallel_calls=False, format=Format(kind="json_object"))
+_MODEL: Final = Resolved("anthropic::1::m", "exact")
+
 TARGETS: Final[Mapping[str, Target]] = {
     target.__name__: target
-    for target in (server, client, sse, relay, read_prompt, read_reply, read_fault, catalogue, settings)
+    for target in (
+        server,
+        client,
+        sse,
+        relay,
+        found_in_text,
+        read_prompt,
+        read_reply,
+        read_fault,
+        schema,
+        catalogue,
+        settings,
+    )
 }
 
 SEEDS: Final[Mapping[str, tuple[bytes, ...]]] = {
@@ -319,6 +394,12 @@ SEEDS: Final[Mapping[str, tuple[bytes, ...]]] = {
         b"\x11" + _CHUNK + _CALL + b"data: [DONE]\n\n",
         b"\x07" + _CHUNK + b'{"error":{"message":"no","type":"x"}}\n',
         b'\x05{"choices":[{"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}',
+        b"\x0d" + _COMPLETION + b'event: completion\ndata: {"stopReason":"tool_use"}\n\nevent: done\ndata: {}\n\n',
+        b'\x06event: completion\ndata: {"completion":"a b"}\n\nevent: error\ndata: {"error":"no"}\n\n',
+    ),
+    "found_in_text": (
+        b'\x05so: <tool_call_0a>{"name": "f", "arguments": {"a": [1]}}</tool_call_0a>\n<tool_call_0a>{"name": "f"}',
+        b'\x03Sure:\n```json\n{"a": "b\\"}"}\n```\nSTOP that',
     ),
     "read_prompt": (
         (
@@ -341,7 +422,13 @@ SEEDS: Final[Mapping[str, tuple[bytes, ...]]] = {
         (b'\x00\x81retry-after: Wed, 21 Oct 2026 07:28:00 GMT\n{"error":{"message":"unexpected status code 429: x"}}'),
         b"\x00\xc8x-ratelimit-reset: 1700000100\n<html><title>Sign in</title>",
     ),
+    "schema": (
+        b'{"type":"object","properties":{"a":{"$ref":"#/$defs/b"}},"$defs":{"b":{"pattern":"^(x+)+$"}}}\n{"a":"xx"}',
+        b'{"anyOf":[{"type":"array","items":{"enum":[1,null]}},{"const":{}}],"minItems":1}\n[1,2]',
+    ),
     "catalogue": (
+        b'{"codyEnabled":true,"latestSupportedCompletionsStreamAPIVersion":9}',
+        b'{"data":{"site":{"productVersion":"6.1.0","codyContextFilters":{"raw":{}}}}}',
         b'{"object":"list","data":[{"id":"a::b::c","object":"model","created":0,"owned_by":"a"}]}',
         (
             b'{"models":[{"modelRef":"a::b::c","modelName":"c","capabilities":["chat"],"status":"stable",'
