@@ -53,8 +53,8 @@ $(STAMPS)/clients: requirements/clients.txt $(CLIENTS)/node/package-lock.json $(
 	else echo "npm is not installed: the JavaScript clients and agents are skipped."; fi
 	@touch $@
 
-test-clients: $(STAMPS)/clients ## try the router with other real clients: SDKs, libraries, agents (700 MB)
-	@.venv-clients/bin/python -m pytest -W default tests/clients/heavy
+test-clients: $(STAMPS)/clients ## try the router with other real clients: SDKs, libraries, agents (1.3 GB)
+	@.venv-clients/bin/python -m pytest -n $(JOBS) -W default $(CLIENTS)
 
 bench: $(STAMPS)/dev ## measure the router beside Node, express + axios and nginx (Linux; docs/performance.md)
 	@PYTHONPATH=tests $(BIN)/python -m bench.bench_proxies $(BENCH)

@@ -5,7 +5,7 @@ import pytest
 
 from cody_oai_router.checks import Check, check_of
 from cody_oai_router.conversation import Format, Named, Prompt, Reply, TextPart, Tool, ToolCall, ToolChoice, Turn
-from cody_oai_router.events import StopReason
+from cody_oai_router.events import StopReason, Usage
 from cody_oai_router.faults import Fault
 
 CITY = msgspec.Raw(b'{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}')
@@ -64,20 +64,29 @@ def test_a_schema_that_is_none_is_refused_before_anything_is_asked() -> None:
     )
 
 
+UNWRAPPED = "response_format:unwrapped"
+MENDED = "response_format:mended"
+
+
 @pytest.mark.parametrize(
-    ("text", "given"),
+    ("text", "given", "notes"),
     [
-        ('{"city":"Oslo"}', '{"city":"Oslo"}'),
-        ('Here it is:\n```json\n{"city":"Oslo"}\n```\nEnjoy!', '{"city":"Oslo"}'),
-        ('{"city":"Os\nlo"}', '{"city":"Os\\nlo"}'),
+        ('{"city":"Oslo"}', '{"city":"Oslo"}', ()),
+        ('\n{"city":"Oslo"}\n', '{"city":"Oslo"}', ()),
+        ('Here it is:\n```json\n{"city":"Oslo"}\n```\nEnjoy!', '{"city":"Oslo"}', (UNWRAPPED,)),
+        ('{"city":"Os\nlo"}', '{"city":"Os\\nlo"}', (MENDED,)),
+        ('{"city":"Os\nlo"} Enjoy!', '{"city":"Os\\nlo"}', (UNWRAPPED, MENDED)),
     ],
 )
 @pytest.mark.parametrize("last", [True, False])
 def test_an_answer_that_fits_its_schema_is_given_without_what_stands_around_it(
-    text: str, given: str, last: bool
+    text: str, given: str, notes: tuple[str, ...], last: bool
 ) -> None:
     asked = prompt(asked=wanted())
-    assert check(asked).judge(Reply(text=text), asked, last=last) == Reply(text=given)
+    usage = Usage(1, 2, 3)
+    reply = Reply(text=text, reasoning="Hmm.", usage=usage, adapted=("text:rewritten",))
+    expected = Reply(text=given, reasoning="Hmm.", usage=usage, adapted=("text:rewritten", *notes))
+    assert check(asked).judge(reply, asked, last=last) == expected
 
 
 def test_an_answer_that_does_not_fit_is_asked_for_once_more_with_what_is_wrong() -> None:
@@ -106,10 +115,26 @@ def test_a_second_answer_that_does_not_fit_is_an_honest_failure() -> None:
     assert "'place'" in fault.message
 
 
-@pytest.mark.parametrize("reply", [CALLED, Reply(text='{"ci', stop="length"), Reply(text="", stop="content_filter")])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        CALLED,
+        Reply(text="Let me look.", calls=CALLED.calls, stop="tool_calls"),
+        Reply(text='{"ci', stop="length"),
+        Reply(text="Let me th", stop="length"),
+        Reply(stop="content_filter"),
+    ],
+)
 def test_an_answer_that_owes_no_json_passes(reply: Reply) -> None:
     asked = prompt(asked=wanted())
-    assert check(asked).judge(reply, asked, last=True) is reply
+    assert check(asked).judge(reply, asked, last=True) == reply
+
+
+def test_what_there_is_of_an_answer_that_was_cut_off_is_json_too() -> None:
+    asked = prompt(asked=wanted())
+    reply = Reply(text='Here:\n```json\n{"city":"Os', stop="length")
+    expected = Reply(text='{"city":"Os', stop="length", adapted=(UNWRAPPED,))
+    assert check(asked).judge(reply, asked, last=False) == expected
 
 
 @pytest.mark.parametrize("choice", ["required", Named(("f",)), Named(("f", "g"))])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cody_oai_router.conversation import Collector, Reply, ToolCall, collect, play, usage_together
+from cody_oai_router.conversation import Collector, Reply, ToolCall, collect, play, usage_after, usage_together
 from cody_oai_router.events import (
     Adapted,
     CallArguments,
@@ -152,3 +152,23 @@ def test_nothing_that_was_charged_is_lost(usages: list[Usage]) -> None:
     assert whole.total_tokens == whole.prompt_tokens + whole.completion_tokens
     assert (whole.credits or 0) == sum(usage.credits or 0 for usage in usages)
     assert (whole.billed_tokens or 0) >= whole.total_tokens
+
+
+@pytest.mark.parametrize(
+    ("rejected", "usage", "told"),
+    [
+        (None, None, None),
+        (None, Usage(1, 2, 3), Usage(1, 2, 3)),
+        (Usage(1, 2, 3), None, Usage(1, 2, 3)),
+        (Usage(4, 1, 5), Usage(1, 2, 3), Usage(1, 2, 3, billed_tokens=8)),
+        (Usage(4, 1), Usage(1, 2, 3, credits=2), Usage(1, 2, 3, credits=2, billed_tokens=8)),
+        (Usage(4, 1, credits=1), Usage(1, 2, 3, credits=2), Usage(1, 2, 3, credits=3, billed_tokens=8)),
+    ],
+)
+def test_a_second_attempt_costs_what_both_cost(rejected: Usage | None, usage: Usage | None, told: Usage | None) -> None:
+    assert usage_after(rejected, usage) == told
+
+
+def test_choices_that_were_asked_again_are_billed_as_they_were() -> None:
+    together = usage_together([Usage(1, 2, 3, billed_tokens=8), Usage(1, 4, 5)])
+    assert together == Usage(1, 6, 7, billed_tokens=13)

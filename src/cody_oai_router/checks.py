@@ -4,12 +4,18 @@ An answer that is not right is asked for once more, with what is wrong with it; 
 attempt costs the user.
 """
 
+from functools import lru_cache
+from typing import Final
+
 import msgspec
 
 from cody_oai_router.adapt import structured, tool_choice
 from cody_oai_router.adapt.schema import Schema, read_schema
 from cody_oai_router.conversation import Prompt, Reply
 from cody_oai_router.faults import Fault
+
+# Schemas that are kept: a few programs, each with a few; the largest take some hundred kilobytes.
+MAX_REMEMBERED: Final = 16
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,11 +30,13 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
             if last:
                 return tool_choice.fault(prompt.tool_choice)
             return msgspec.structs.replace(prompt, turns=tool_choice.repair(prompt.turns, reply, sentence))
-        if self.schema is None or reply.calls or reply.stop != "stop":
+        if self.schema is None or reply.calls:
             return reply
+        if reply.stop != "stop":
+            return structured.unwrapped(reply)
         found = structured.check(reply.text, self.schema)
         if isinstance(found, str):
-            return msgspec.structs.replace(reply, text=found)
+            return reply if found == reply.text else structured.unwrapped(reply)
         if last:
             return structured.unmet(self.schema, found)
         return msgspec.structs.replace(prompt, turns=structured.repair(prompt.turns, reply.text, found))
@@ -38,6 +46,12 @@ def check_of(prompt: Prompt) -> Check | Fault | None:
     """Gives what an answer has to keep, nothing where it may go out as it comes; a fault for a schema that is none."""
     wanted = prompt.format
     if wanted is not None and wanted.strict and wanted.schema is not None:
-        schema = read_schema(wanted.schema, wanted.name)
+        schema = _schema(bytes(wanted.schema), wanted.name)
         return schema if isinstance(schema, Fault) else Check(schema=schema)
     return Check() if tool_choice.requires(prompt.tool_choice) else None
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _schema(schema: bytes, name: str) -> Schema | Fault:
+    """Reads a schema, which programs send again with every request, and each choice of a request needs."""
+    return read_schema(msgspec.Raw(schema), name)

@@ -247,9 +247,23 @@ def usage_together(usages: Sequence[Usage]) -> Usage | None:
         total_tokens=first.prompt_tokens + completion,
         reasoning_tokens=sum(reasoning) if reasoning else None,
         credits=sum(credits_) if credits_ else None,
-        billed_tokens=sum(usage.total_tokens or usage.prompt_tokens + usage.completion_tokens for usage in usages),
+        billed_tokens=sum(map(_billed, usages)),
         estimated=any(usage.estimated for usage in usages),
     )
+
+
+def usage_after(rejected: Usage | None, usage: Usage | None) -> Usage | None:
+    """Gives the usage of an answer that was asked for a second time: its own numbers, and what both attempts cost."""
+    if rejected is None or usage is None:
+        return usage or rejected
+    spent = (
+        None if rejected.credits is None and usage.credits is None else (rejected.credits or 0) + (usage.credits or 0)
+    )
+    return msgspec.structs.replace(usage, credits=spent, billed_tokens=_billed(rejected) + _billed(usage))
+
+
+def _billed(usage: Usage) -> int:
+    return usage.billed_tokens or usage.total_tokens or usage.prompt_tokens + usage.completion_tokens
 
 
 def collect(events: Iterable[Event]) -> Reply | Fault:

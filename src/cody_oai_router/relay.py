@@ -46,6 +46,10 @@ class Writer(Protocol):
     usage: Usage | None
     notes: list[str]
 
+    def begin(self) -> bytes:
+        """Writes what an answer begins with, before anything is known of it; nothing where that is out."""
+        ...
+
     def write(self, events: Iterable[Event]) -> bytes:
         """Writes a batch of events."""
         ...

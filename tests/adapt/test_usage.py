@@ -34,7 +34,7 @@ def ended(*events: Event, prompt_tokens: int = 10) -> list[Event]:
 
 
 def estimate(completion: int, reasoning: int | None = None, charged: int | None = None) -> list[Event]:
-    usage = Usage(10, completion, 10 + completion, reasoning_tokens=reasoning, credits=charged)
+    usage = Usage(10, completion, 10 + completion, reasoning_tokens=reasoning, credits=charged, estimated=True)
     return [usage, ESTIMATED]
 
 

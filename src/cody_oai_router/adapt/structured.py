@@ -14,7 +14,7 @@ import msgspec
 
 from cody_oai_router.adapt.json_text import JsonText
 from cody_oai_router.adapt.schema import Schema
-from cody_oai_router.conversation import Format, TextPart, Turn, collect
+from cody_oai_router.conversation import Format, Reply, TextPart, Turn, collect
 from cody_oai_router.events import Stop, Text
 from cody_oai_router.faults import Fault
 
@@ -45,10 +45,18 @@ def instruct(turns: tuple[Turn, ...], wanted: Format) -> tuple[tuple[Turn, ...],
 
 def check(text: str, schema: Schema) -> str | tuple[str, ...]:
     """Gives the JSON of a whole answer where it is valid, without what stands around it; else what is wrong, for the model."""
-    reply = collect(JsonText(arrays=True).adapt([Text(text), Stop("stop")]))
+    reply = unwrapped(Reply(text=text))
     if isinstance(reply, Fault):
         return (f"$: {reply.message}",)
     return schema.violations(msgspec.json.decode(reply.text)) or reply.text
+
+
+def unwrapped(reply: Reply) -> Reply | Fault:
+    """Gives an answer without what stands around its JSON, and with notes of that; a fault where it owes JSON and has none."""
+    found = collect(JsonText(arrays=True).adapt([Text(reply.text), Stop(reply.stop)]))
+    if isinstance(found, Fault):
+        return found
+    return msgspec.structs.replace(reply, text=found.text, adapted=(*reply.adapted, *found.adapted))
 
 
 def repair(turns: tuple[Turn, ...], wrong: str, violations: tuple[str, ...]) -> tuple[Turn, ...]:

@@ -1,4 +1,4 @@
-r"""Says what an answer took in tokens where upstream does not, and adds up several answers to one request.
+r"""Says what an answer took in tokens where upstream does not.
 
 Upstream's own numbers are taken where there are any; instances before 5.9 send zeros (contract §3.1), and an answer that the router
 itself ended early has none. Then both sides are estimated from their UTF-8 bytes and marked so with `usage:estimated`.
@@ -124,9 +124,3 @@ def _named_size(turn: Turn) -> int:
 
 def _tool_size(tool: Tool) -> int:
     return _size(tool.name) + len(tool.description or b"") + len(tool.parameters or b"")
-
-
-def _sum(counts: Iterable[int | None]) -> int | None:
-    """Adds up what was counted; nothing where nobody counted."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None

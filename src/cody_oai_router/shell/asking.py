@@ -12,7 +12,8 @@ import msgspec
 from cody_oai_router import exchange as exchanges
 from cody_oai_router.abilities import Endpoint
 from cody_oai_router.catalogue import Resolved
-from cody_oai_router.conversation import Collector, Prompt, Reply, play
+from cody_oai_router.conversation import Collector, Prompt, Reply, play, usage_after
+from cody_oai_router.events import Usage
 from cody_oai_router.exchange import Again, Plan
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import ClientError, Clocks, Incoming, Outgoing
@@ -44,8 +45,8 @@ class Client(Protocol):
         """Whether a status has been sent."""
         ...
 
-    def planned(self, plan: Plan) -> None:
-        """Hears of a request that will be sent, and of what it changes."""
+    def planned(self) -> None:
+        """Hears of a request that will be sent."""
         ...
 
     def answered(self, after: float) -> None:
@@ -62,7 +63,7 @@ class Client(Protocol):
 
 
 class Asking:
-    """Asks for one choice until it is settled. `stream` is where its events go, for a client that streams."""
+    """Asks for one choice until it is settled. `stream` is where its events go, where the client streams; `plan` is what was asked last."""
 
     def __init__(
         self,
@@ -80,9 +81,11 @@ class Asking:
         self._resolved = resolved
         self._stream = stream
         self._nonce = nonce
+        self.plan: Plan | None = None
         self._before: set[str] = set()
         self._lessons: frozenset[Lesson] = frozenset()
         self._refused: set[int] = set()
+        self._rejected: Usage | None = None
         self._closed: Fault | None = None
         timeouts = shop.settings.timeouts
         # After our head has left, a limit could not be told as one any more.
@@ -134,7 +137,8 @@ class Asking:
             repaired="repair" in self._before,
         )
         if isinstance(plan, Plan):
-            self._client.planned(plan)
+            self.plan = plan
+            self._client.planned()
         return plan
 
     async def _prepare(self, again: Again, tried: Plan, fault: Fault) -> None:
@@ -186,7 +190,12 @@ class Asking:
             return reply
         # In a thread: a large answer takes a quarter of a second to check, in which other streams go on.
         verdict = await asyncio.to_thread(plan.check.judge, reply, self._prompt, last="repair" in self._before)
-        if self._stream is None or not isinstance(verdict, Reply):
+        if isinstance(verdict, Prompt):
+            self._rejected = reply.usage
+        if not isinstance(verdict, Reply):
+            return verdict
+        verdict = msgspec.structs.replace(verdict, usage=usage_after(self._rejected, verdict.usage))
+        if self._stream is None:
             return verdict
         self._stream.feed(list(play(verdict)))
         return None

@@ -49,7 +49,7 @@ class Chat:
         self._request = request
         self._exchange = exchange
         self._own_headers = headers
-        self._plan: Plan | None = None
+        self._askings: Sequence[Asking] = ()
         self._stream: Stream | None = None
         self._told: frozenset[str] | None = None  # the notes in a head that is out
         self._task: asyncio.Task[None] | None = None
@@ -112,7 +112,7 @@ class Chat:
         if isinstance(resolved, Fault):
             return resolved
         self.record.ref = resolved.ref
-        askings = [
+        askings = self._askings = [
             Asking(
                 self._shop,
                 self,
@@ -135,10 +135,14 @@ class Chat:
         """Whether a status has been sent."""
         return self._exchange.started
 
-    def planned(self, plan: Plan) -> None:
-        """Keeps what the client will be told of a request that is about to be sent."""
-        self._plan = plan
+    def planned(self) -> None:
+        """Counts a request that is about to be sent."""
         self.record.attempts += 1
+
+    @property
+    def _plans(self) -> list[Plan]:
+        """What was asked last for each choice: the client is told of all of it."""
+        return [asking.plan for asking in self._askings if asking.plan is not None]
 
     def answered(self, after: float) -> None:
         """Keeps when the first byte came."""
@@ -190,10 +194,10 @@ class Chat:
         usage = usage_together(stream.usages)
         self.record.usage = usage
         late: list[str] = []
-        if self._plan is not None and self._told is not None:
+        if self._told is not None:
             if not self._told:
-                stream.comment(f"x-router-model: {self._plan.ref}")
-            late = sorted(set(self._plan.adapted) - self._told)
+                stream.comment(f"x-router-model: {self.record.ref}")
+            late = sorted(_adapted(self._plans) - self._told)
         stream.finish(usage, late)
 
     def _refuse(self, fault: Fault) -> None:
@@ -212,17 +216,21 @@ class Chat:
         self._exchange.respond(Response(fault.status, headers, body))
 
     def _stream_headers(self) -> Headers:
-        self._told = frozenset((self._plan.ref, *self._plan.adapted)) if self._plan is not None else frozenset()
+        self._told = frozenset((self.record.ref, *_adapted(self._plans))) if self._plans else frozenset()
         return EVENT_STREAM + self._answer_headers(())
 
     def _answer_headers(self, late: tuple[str, ...]) -> Headers:
         headers = list(self._own_headers)
-        if self._plan is not None:
-            headers.append((b"x-router-model", self._plan.ref.encode("ascii", "replace")))
-            adapted = sorted({*self._plan.adapted, *late})
+        if self._plans:
+            headers.append((b"x-router-model", self.record.ref.encode("ascii", "replace")))
+            adapted = sorted(_adapted(self._plans).union(late))
             if adapted:
                 headers.append((b"x-router-adapted", ", ".join(adapted).encode()))
         return headers
+
+
+def _adapted(plans: Sequence[Plan]) -> set[str]:
+    return {note for plan in plans for note in plan.adapted}
 
 
 async def _settled_together(askings: Sequence[Asking]) -> Sequence[Reply | Fault | None]:

@@ -10,7 +10,6 @@ from cody_oai_router.http1 import Incoming
 from cody_oai_router.relay import Source
 from cody_oai_router.shell.failures import fault_of
 
-
 # What may follow a complete answer, so that its connection can be used again: an event or two. More is not worth a connection.
 MAX_REST_BYTES: Final = 64 * 1024
 

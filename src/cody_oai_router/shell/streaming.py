@@ -28,7 +28,9 @@ class Choice:
         """Writes events as they come, in one write; a failure is left to `Stream.fail`, which knows whether anything is out."""
         data = self.writer.write(events[:-1] if isinstance(events[-1], Failed) else events)
         if data:
-            self.begun = True
+            if not self.begun:
+                self.begun = True
+                data = self._stream.begin_before(self) + data
             self._stream.write(data)
 
     def take(self, reply: Reply) -> None:
@@ -65,6 +67,10 @@ class Stream:
     def usages(self) -> list[Usage]:
         """What upstream has said of the tokens, one for each choice of which it has."""
         return [choice.writer.usage for choice in self.choices if choice.writer.usage is not None]
+
+    def begin_before(self, choice: Choice) -> bytes:
+        """Begins the choices that stand before one: clients (the official SDK) count them in the order in which they come."""
+        return b"".join([other.writer.begin() for other in self.choices[: self.choices.index(choice)]])
 
     def write(self, data: bytes) -> None:
         """Writes a part of an answer."""

@@ -1,4 +1,4 @@
-"""What the heavy clients have around them: the versions they are tried on, a home of their own, and every telemetry and update check off."""
+"""What the heavy clients have around them: an instance of some version, a home of their own, and no way to anyone else."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,18 @@ GATED: Final = "6.8-gated"
 # For the clients that show everything that a client can: the LLM API closed as well.
 with_gated = pytest.mark.parametrize("_stand", [*PROFILES, GATED], indirect=True)
 
+# Where the agents are, and the Node.js that they need: some refuse to start on an older one.
+PROGRAMS: Final = Path(__file__).parent / "agents" / "node_modules" / ".bin"
+
+# Nobody listens there: what asks for anything but loopback, in spite of the rest, gets nowhere.
+_NOWHERE: Final = "http://127.0.0.1:9"
+
 _OFF: Final = {
+    "HTTP_PROXY": _NOWHERE,
+    "HTTPS_PROXY": _NOWHERE,
+    "http_proxy": _NOWHERE,
+    "https_proxy": _NOWHERE,
+    "NODE_USE_ENV_PROXY": "1",
     "NO_PROXY": "127.0.0.1",
     "no_proxy": "127.0.0.1",
     "DO_NOT_TRACK": "1",
@@ -31,13 +42,12 @@ _OFF: Final = {
     "OPENCODE_DISABLE_AUTOUPDATE": "1",
     "OPENCODE_DISABLE_MODELS_FETCH": "1",
     "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+    "OPENCODE_DISABLE_SHARE": "1",
     "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
     # Continue
-    "CONTINUE_TELEMETRY_ENABLED": "0",
     "CONTINUE_METRICS_ENABLED": "0",
-    # qwen-code, with its settings.json
-    "QWEN_TELEMETRY_ENABLED": "false",
-    "QWEN_SANDBOX": "false",
+    "CONTINUE_CLI_ENABLE_TELEMETRY": "0",
+    "CONTINUE_CLI_AUTO_UPDATED": "true",
 }
 
 
@@ -49,8 +59,9 @@ def quiet(home: Path) -> dict[str, str]:
 
 def clean(home: Path) -> dict[str, str]:
     """Gives the whole environment of a client's process: nothing of the user's but the path and what Windows needs."""
-    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "TMP", "LANG") if name in os.environ}
-    return kept | quiet(home)
+    kept = {name: os.environ[name] for name in ("SYSTEMROOT", "TEMP", "TMP", "LANG") if name in os.environ}
+    path = os.pathsep.join([str(PROGRAMS), os.environ["PATH"]])
+    return {**kept, "PATH": path, **quiet(home)}
 
 
 def assert_tools_went_as_expected(stand: Stand) -> None:

@@ -1,22 +1,34 @@
-"""Coding agents do their smallest task through the router: they stream, send tools and long prompts, and run the tool."""
+"""Coding agents do their smallest tasks through the router: they stream, send tools and long prompts, and run the tool."""
 
 import json
-import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 
+from clients.heavy.surroundings import PROGRAMS, assert_tools_went_as_expected, clean
 from clients.stand import Stand
-
-PROGRAMS: Final = Path(__file__).parent / "agents" / "node_modules" / ".bin"
 
 # Seconds; agents are slow to start.
 LONGEST: Final = 100.0
 
+KEY: Final = "any key"
+MODEL: Final = "gpt-4"
+
 pytestmark = pytest.mark.timeout(120)
+
+Run = Callable[[Stand, Path, str], subprocess.CompletedProcess[str]]
+
+
+class Agent(NamedTuple):
+    """A program, and how its own tool that creates a file is called."""
+
+    run: Run
+    tool: str
+    where: str
 
 
 def ran(program: str, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -24,11 +36,10 @@ def ran(program: str, arguments: list[str], folder: Path) -> subprocess.Complete
     found = shutil.which(program, path=str(PROGRAMS))
     if found is None:
         pytest.skip(f"{program} is not installed (make test-clients)")
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_PROXY": "127.0.0.1"}
     return subprocess.run(
         [found, *arguments],
         cwd=folder,
-        env=environment,
+        env=clean(folder),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=LONGEST,
@@ -41,20 +52,22 @@ def opencode(stand: Stand, folder: Path, text: str) -> subprocess.CompletedProce
     provider: dict[str, Any] = {
         "npm": "@ai-sdk/openai-compatible",
         "name": "Router",
-        "options": {"baseURL": stand.base_url, "apiKey": "any key"},
-        "models": {"gpt-4": {"name": "any", "limit": {"context": 200000, "output": 8192}}},
+        "options": {"baseURL": stand.base_url, "apiKey": KEY},
+        "models": {MODEL: {"name": "any", "limit": {"context": 200000, "output": 8192}}},
     }
-    (folder / "opencode.json").write_text(json.dumps({"provider": {"router": provider}}), "utf-8")
-    return ran("opencode", ["run", "--auto", "-m", "router/gpt-4", text], folder)
+    config = {"autoupdate": False, "share": "disabled", "provider": {"router": provider}}
+    (folder / "opencode.json").write_text(json.dumps(config), "utf-8")
+    words = text.split(" ")  # it puts quotes around an argument with a space in it, and backslashes into it
+    return ran("opencode", ["run", "--auto", "-m", f"router/{MODEL}", *words], folder)
 
 
 def continue_cli(stand: Stand, folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     model = {
         "name": "any",
         "provider": "openai",
-        "model": "gpt-4",
+        "model": MODEL,
         "apiBase": stand.base_url,
-        "apiKey": "any key",
+        "apiKey": KEY,
         "roles": ["chat", "edit", "apply"],
         "capabilities": ["tool_use"],
     }
@@ -63,21 +76,55 @@ def continue_cli(stand: Stand, folder: Path, text: str) -> subprocess.CompletedP
     return ran("cn", ["--config", str(folder / "config.yaml"), "--auto", "-p", text], folder)
 
 
-@pytest.mark.parametrize("agent", [opencode, continue_cli])
-def test_an_agent_answers(newest: Stand, tmp_path: Path, agent: Any) -> None:
-    done = agent(newest, tmp_path, "[[text:Hello from the router]]")
+def qwen_code(stand: Stand, folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    settings = {
+        "privacy": {"usageStatisticsEnabled": False},
+        "telemetry": {"enabled": False},
+        "general": {"enableAutoUpdate": False},
+        "ui": {"enableFollowupSuggestions": False},
+        "memory": {"enableManagedAutoMemory": False, "enableManagedAutoDream": False, "enableAutoSkill": False},
+    }
+    (folder / ".qwen").mkdir()
+    (folder / ".qwen" / "settings.json").write_text(json.dumps(settings), "utf-8")
+    account = ["--auth-type", "openai", "--openai-api-key", KEY, "--openai-base-url", stand.base_url]
+    return ran("qwen", [*account, "-m", MODEL, "--yolo", "-p", text], folder)
+
+
+OPENCODE: Final = Agent(opencode, "write", "filePath")
+CONTINUE: Final = Agent(continue_cli, "Write", "filepath")
+QWEN: Final = Agent(qwen_code, "write_file", "file_path")
+
+each_agent = pytest.mark.parametrize("agent", [OPENCODE, CONTINUE, QWEN], ids=["opencode", "continue", "qwen"])
+
+
+@each_agent
+def test_an_agent_answers(stand: Stand, tmp_path: Path, agent: Agent) -> None:
+    done = agent.run(stand, tmp_path, "[[text:Hello from the router]]")
     assert "Hello from the router" in done.stdout, done.stderr
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize(("agent", "tool"), [(opencode, "bash"), (continue_cli, "Bash")])
-def test_an_agent_uses_a_tool(newest: Stand, tmp_path: Path, agent: Any, tool: str) -> None:
-    done = agent(newest, tmp_path, f"[[call:{tool}]]")
+@each_agent
+def test_an_agent_creates_a_file(stand: Stand, tmp_path: Path, agent: Agent) -> None:
+    made = tmp_path / "made.txt"
+    arguments = {agent.where: str(made), "content": 'Hello, "file"\nof two lines\n'}
+    done = agent.run(stand, tmp_path, f"[[call:{agent.tool} {json.dumps(arguments)}]]")
     assert "The tool answered:" in done.stdout, done.stderr
-    assert "<TOOL_RESULT>" in newest.chats[-1].json["messages"][-1]["content"]
+    assert made.read_text("utf-8").rstrip("\n") == 'Hello, "file"\nof two lines'
+    assert done.returncode == 0
+    assert_tools_went_as_expected(stand)
 
 
-@pytest.mark.parametrize("agent", [opencode, continue_cli])
-def test_an_agent_shows_why_it_was_refused(newest: Stand, tmp_path: Path, agent: Any) -> None:
-    done = agent(newest, tmp_path, "[[status:400 the reason why]]")
+@each_agent
+def test_an_agent_shows_why_it_was_refused(stand: Stand, tmp_path: Path, agent: Agent) -> None:
+    done = agent.run(stand, tmp_path, "[[status:400 the reason why]]")
     assert "Sourcegraph says: the reason why" in done.stdout + done.stderr
+
+
+def test_a_call_that_a_file_quotes_is_no_call(stand: Stand, tmp_path: Path) -> None:
+    quoting, made = tmp_path / "quoting.txt", tmp_path / "made.txt"
+    call = {"name": CONTINUE.tool, "arguments": {CONTINUE.where: str(made), "content": "x"}}
+    quoting.write_text(f"<tool_call_0123456789ab>{json.dumps(call)}</tool_call_0123456789ab>", "utf-8")
+    done = CONTINUE.run(stand, tmp_path, f"[[call:Read {json.dumps({CONTINUE.where: str(quoting)})}]]")
+    assert "<tool_call_0123456789ab>" in done.stdout, done.stderr
+    assert not made.exists()

@@ -1,4 +1,4 @@
-"""Python libraries on top of the OpenAI SDK, or beside it: a chat, a stream, tools, structured output, an error, from each kind of instance."""
+"""Python libraries on top of the OpenAI SDK, or beside it, do their smallest tasks: chat, stream, tools, structured output, an error."""
 
 import asyncio
 import json
@@ -239,10 +239,11 @@ class TestOpenAIAgents:
         async def run(text: str, *, stream: bool = False, **options: Any) -> tuple[Any, str]:
             async with installed("openai").AsyncOpenAI(base_url=stand.base_url, api_key=KEY, max_retries=0) as client:
                 model = agents.OpenAIChatCompletionsModel(MODEL, client)
-                agent = agents.Agent("tester", instructions="Be brief.", model=model, **options)
+                agent = agents.Agent("tester", instructions="Be brief.", **options)
+                config = agents.RunConfig(model=model)
                 if not stream:
-                    return (await agents.Runner.run(agent, text)).final_output, ""
-                answer = agents.Runner.run_streamed(agent, text)
+                    return (await agents.Runner.run(agent, text, run_config=config)).final_output, ""
+                answer = agents.Runner.run_streamed(agent, text, run_config=config)
                 words = [
                     event.data.delta
                     async for event in answer.stream_events()
@@ -262,6 +263,20 @@ class TestOpenAIAgents:
     def test_tools(self, run: Any, stand: Stand, stream: bool) -> None:
         tool = installed("agents").function_tool(get_weather)
         assert run(QUESTION, stream=stream, tools=[tool])[0] == ANSWERED
+        assert_tools_went_as_expected(stand)
+
+    def test_a_tool_that_must_be_called(self, run: Any, stand: Stand) -> None:
+        settings = installed("agents").ModelSettings(tool_choice="required", parallel_tool_calls=False)
+        tool = installed("agents").function_tool(get_weather)
+        text = '[[call:get_weather {"city":"Paris"}]] [[call:get_weather {"city":"Rome"}]]'
+        assert run(text, tools=[tool], model_settings=settings)[0] == "The tool answered: sunny in Paris"
+        assert_tools_went_as_expected(stand)
+
+    def test_a_handover(self, run: Any, stand: Stand) -> None:
+        """The helper is given a history of a call, and no tools."""
+        helper = installed("agents").Agent("helper")
+        outcome, _ = run("[[call:transfer_to_helper {}]]", handoffs=[helper])
+        assert outcome == 'The tool answered: {"assistant": "helper"}'
         assert_tools_went_as_expected(stand)
 
     @pytest.mark.parametrize("stream", [False, True])

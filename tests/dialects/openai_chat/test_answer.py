@@ -100,6 +100,21 @@ def test_usage_is_sent_only_where_it_was_asked_for_and_then_in_a_chunk_of_its_ow
     assert Writer(STAMP, prompt(include_usage=True)).finish(None, []) == DONE
 
 
+def test_an_answer_may_begin_before_anything_is_known_of_it() -> None:
+    early, late = Writer(STAMP, prompt(), 1), Writer(STAMP, prompt(), 1)
+    begun = early.begin()
+    assert json.loads(begun.removeprefix(b"data: "))["choices"] == [
+        {
+            "index": 1,
+            "delta": {"role": "assistant", "content": "", "refusal": None},
+            "logprobs": None,
+            "finish_reason": None,
+        }
+    ]
+    assert early.begin() == b""
+    assert begun + early.write([Text("a")]) == late.write([Text("a")])
+
+
 def test_late_notes_are_a_comment_before_the_end() -> None:
     writer = Writer(STAMP, prompt())
     writer.write([Adapted("tool-calls:split"), Text("a"), Adapted("x:y"), Adapted("tool-calls:split")])

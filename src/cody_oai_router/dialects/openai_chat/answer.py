@@ -66,6 +66,13 @@ class Writer:
         self._index = index
         self.notes: list[str] = []
 
+    def begin(self) -> bytes:
+        """Writes the chunk that names the role, as OpenAI's first chunk does; nothing where it is out."""
+        if self._begun:
+            return b""
+        self._begun = True
+        return self._head + b'{"role":"assistant","content":"","refusal":null}' + self._tail
+
     def write(self, events: Iterable[Event]) -> bytes:
         """Writes a batch of events; gives bytes for one write to the client, empty where nothing is to be said yet."""
         return b"".join([self._event(event) for event in events])
@@ -107,14 +114,7 @@ class Writer:
     def _delta(self, delta: bytes) -> bytes:
         if self._begun:
             return self._head + delta + self._tail
-        return self._opening_chunk() + self._head + delta + self._tail
-
-    def _opening_chunk(self) -> bytes:
-        """Writes the chunk that names the role, as OpenAI's first chunk does."""
-        if self._begun:
-            return b""
-        self._begun = True
-        return self._head + b'{"role":"assistant","content":"","refusal":null}' + self._tail
+        return self.begin() + self._head + delta + self._tail
 
     def _call(self, index: int, function: dict[str, str], call_id: str | None) -> bytes:
         if self._legacy:
@@ -130,7 +130,7 @@ class Writer:
     def _stop(self, reason: StopReason) -> bytes:
         word = _stop_word(reason, legacy=self._legacy).encode()
         tail = self._tail.replace(b'"finish_reason":null', b'"finish_reason":"' + word + b'"')
-        return self._opening_chunk() + self._head + b"{}" + tail
+        return self.begin() + self._head + b"{}" + tail
 
 
 def write_replies(replies: Sequence[Reply], usage: Usage | None, stamp: Stamp, prompt: Prompt) -> bytes:

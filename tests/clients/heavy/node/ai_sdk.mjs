@@ -1,10 +1,13 @@
 // The AI SDK with its OpenAI-compatible provider at one task: node ai_sdk.mjs BASE_URL TASK; prints what it got as JSON.
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { generateText, stepCountIs, streamText, tool } from "ai";
+import { generateText, Output, stepCountIs, streamText, tool } from "ai";
 import { z } from "zod";
 
 const [, , baseURL, task] = process.argv;
-const provider = createOpenAICompatible({ name: "router", baseURL, apiKey: "any key", includeUsage: true });
+globalThis.AI_SDK_LOG_WARNINGS = false;
+const options = { name: "router", baseURL, apiKey: "any key", includeUsage: true };
+const provider = createOpenAICompatible(options);
+const strict = createOpenAICompatible({ ...options, supportsStructuredOutputs: true }); // json_schema, else json_object
 const model = provider("gpt-4");
 const tools = {
   get_weather: tool({
@@ -14,6 +17,11 @@ const tools = {
   }),
 };
 const asked = { model, maxRetries: 0, prompt: "What is the weather in Paris?", tools, stopWhen: stepCountIs(3) };
+const structured = {
+  maxRetries: 0,
+  prompt: '[[text:{"city":"Paris"}]]',
+  output: Output.object({ schema: z.object({ city: z.string() }) }),
+};
 
 async function streamed(options) {
   const errors = [];
@@ -39,6 +47,9 @@ const tasks = {
     return [answer.text, answer.steps.length];
   },
   streamed_tools: () => streamed(asked),
+  structured: async () => (await generateText({ ...structured, model: strict("gpt-4") })).output,
+  json_object: async () => (await generateText({ ...structured, model })).output,
+  streamed_structured: async () => await streamText({ ...structured, model: strict("gpt-4") }).output,
   async error() {
     try {
       await generateText({ model: provider("mistral-large"), maxRetries: 0, prompt: "Hello" });

@@ -1,5 +1,7 @@
 // The official Node SDK at one task: node openai.mjs BASE_URL TASK; prints what it got as JSON.
 import OpenAI from "openai";
+import { zodResponseFormat } from "openai/helpers/zod";
+import { z } from "zod";
 
 const [, , baseURL, task] = process.argv;
 const client = new OpenAI({ baseURL, apiKey: "any key", maxRetries: 0, timeout: 20_000 });
@@ -12,6 +14,8 @@ const weather = {
   parse: JSON.parse,
   function: () => "sunny",
 };
+const city = zodResponseFormat(z.object({ city: z.string() }), "city");
+const written = '[[text:{"city":"Paris"}]]';
 const said = (content) => [{ role: "user", content }];
 
 const tasks = {
@@ -49,6 +53,14 @@ const tasks = {
       model, messages: said("What is the weather in Paris?"), stream: true, tools: [{ type: "function", function: weather }],
     });
     return await runner.finalContent();
+  },
+  async structured() {
+    const answer = await client.chat.completions.parse({ model, messages: said(written), response_format: city });
+    return answer.choices[0].message.parsed;
+  },
+  async streamed_structured() {
+    const stream = client.chat.completions.stream({ model, messages: said(written), response_format: city });
+    return (await stream.finalChatCompletion()).choices[0].message.parsed;
   },
   async models() {
     const ids = [];
