@@ -52,7 +52,7 @@ from cody_oai_router.site import has_context_filters, read_client_config, read_r
 from cody_oai_router.sourcegraph import refusals
 from cody_oai_router.sse import Frame, Splitter
 from cody_oai_router.upstreams import completions_stream, llm_api
-from fuzz.wire import Wire, cuts
+from fuzz.wire import Wire, cuts, settle
 
 Target = Callable[[bytes], None]
 
@@ -114,6 +114,10 @@ async def _serve(size: int, data: bytes) -> list[tuple[str, str, bytes]]:
     wire = Wire(asyncio.get_running_loop(), ServerConnection(server))
     for piece in cuts(data, size):
         await wire.receive(piece)
+    handled = -1
+    while handled != len(application.handled):  # a client that leaves has no answers any more to what is waiting
+        handled = len(application.handled)
+        await settle()
     await wire.end()
     await server.close()
     assert server.budget.used == 0
