@@ -53,7 +53,7 @@ $(STAMPS)/clients: requirements/clients.txt $(CLIENTS)/node/package-lock.json $(
 	else echo "npm is not installed: the JavaScript clients and agents are skipped."; fi
 	@touch $@
 
-test-clients: $(STAMPS)/clients ## try the router with other real clients: SDKs, libraries, agents (1.3 GB)
+test-clients: $(STAMPS)/clients ## try the router with other real clients: SDKs, libraries, agents (1.1 GB)
 	@.venv-clients/bin/python -m pytest -n $(JOBS) -W default $(CLIENTS)
 
 bench: $(STAMPS)/dev ## measure the router beside Node, express + axios and nginx (Linux; docs/performance.md)

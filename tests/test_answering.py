@@ -160,10 +160,13 @@ def test_all_at_once_each_sees_what_the_one_before_it_gives(size: int) -> None:
     assert {event.note for event in out if isinstance(event, Adapted)} == {"tool-calls:first-kept", "usage:estimated"}
 
 
-def test_a_sequence_ends_json_too() -> None:
-    out = carried(chain(asked(stream=True, format=OBJECT, stop=("}",))), [Text('{"a":1}'), Stop("stop")])
-    assert isinstance(out[-1], Failed)
-    assert out[-1].fault.code == "output_not_json"
+def test_a_sequence_is_looked_for_in_the_json_and_not_around_it() -> None:
+    asked_for = asked(stream=True, format=OBJECT, stop=("```", "2"))
+    out = carried(chain(asked_for), [Text('```json\n{"a":1,"b":2}\n```'), Stop("stop")])
+    assert text_of(out) == '{"a":1,"b":'
+    assert [event for event in out if isinstance(event, Stop)] == [Stop("stop")]
+    strict = asked(stream=True, format=Format(kind="json_schema", name="s", schema=SCHEMA, strict=True), stop=("1",))
+    assert chain_of(strict, called=(), nonce=NONCE, counts=True) is None
 
 
 @pytest.mark.parametrize(

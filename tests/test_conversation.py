@@ -159,10 +159,10 @@ def test_nothing_that_was_charged_is_lost(usages: list[Usage]) -> None:
     [
         (None, None, None),
         (None, Usage(1, 2, 3), Usage(1, 2, 3)),
-        (Usage(1, 2, 3), None, Usage(1, 2, 3)),
-        (Usage(4, 1, 5), Usage(1, 2, 3), Usage(1, 2, 3, billed_tokens=8)),
-        (Usage(4, 1), Usage(1, 2, 3, credits=2), Usage(1, 2, 3, credits=2, billed_tokens=8)),
-        (Usage(4, 1, credits=1), Usage(1, 2, 3, credits=2), Usage(1, 2, 3, credits=3, billed_tokens=8)),
+        (Usage(1, 2, 3), None, None),
+        (Usage(4, 1, 5), Usage(9, 2, 11), Usage(4, 2, 6, billed_tokens=16)),
+        (Usage(4, 1), Usage(9, 2, 11, credits=2), Usage(4, 2, 6, credits=2, billed_tokens=16)),
+        (Usage(4, 1, credits=1), Usage(9, 2, credits=2), Usage(4, 2, 6, credits=3, billed_tokens=16)),
     ],
 )
 def test_a_second_attempt_costs_what_both_cost(rejected: Usage | None, usage: Usage | None, told: Usage | None) -> None:

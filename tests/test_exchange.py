@@ -113,8 +113,8 @@ USUAL = '"max_tokens":4000,"stream":true'
         ('{"role":"user","content":[]}', '{"role":"user","content":"(empty)"}', "content:filled"),
         (
             f'{{"role":"assistant","content":null,"tool_calls":[{CALL % ""}]}}',
-            f'{{"role":"assistant","content":"(calls a tool)","tool_calls":[{CALL % "{}"}]}}',
-            "arguments:filled, content:filled",
+            '{"role":"assistant","content":"(called f with {})"}',
+            "arguments:filled, tool-calls:as-text",
         ),
         (f"{HI},{HI}", f"{HI},{HI}", ""),
         ('{"role":"user","content":"a","name":"bob"}', '{"role":"user","content":"a","name":"bob"}', ""),
@@ -529,8 +529,7 @@ def cody_body(messages: str, fields: str = "", tokens: int = 4000) -> str:
 CODY_HI = '{"speaker":"human","text":"hi"}'
 PLACED = '{"speaker":"assistant","content":[{"type":"text","text":"x"},'
 AS_TEXT = (
-    ',{"speaker":"assistant","text":"x\\n<tool_call_0af>{\\"name\\": \\"f\\", \\"arguments\\": {}}</tool_call_0af>"},'
-    '{"speaker":"human","text":"<TOOL_RESULT>r</TOOL_RESULT>"}'
+    ',{"speaker":"assistant","text":"x\\n(called f with {})"},{"speaker":"human","text":"<TOOL_RESULT>r</TOOL_RESULT>"}'
 )
 SILENT = PLACED.replace('"x"', '"(calls a tool)"')
 CODY_CALL = '{"type":"tool_call","tool_call":{"id":"c","name":"f","arguments":"{}"}}'

@@ -19,14 +19,14 @@ def chain_of(prompt: Prompt, *, called: tuple[Tool, ...], nonce: str, counts: bo
     cutters: list[Cutter] = []
     if called:
         links.append(CallFinder(called, nonce))
-    if prompt.stop:
+    if prompt.format is not None and not prompt.format.strict:
+        links.append(JsonText(arrays=prompt.format.kind == "json_schema"))
+    if prompt.stop and not (prompt.format is not None and prompt.format.strict):
         links.append(cutter := StopCutter(prompt.stop))
         cutters.append(cutter)
     if not prompt.parallel_calls and prompt.tools:
         links.append(one := OneCall())
         cutters.append(one)
-    if prompt.format is not None and not prompt.format.strict:
-        links.append(JsonText(arrays=prompt.format.kind == "json_schema"))
     estimator = None
     if (cutters or not counts) and (prompt.include_usage or not prompt.stream):
         links.append(estimator := Estimator(estimate_prompt(prompt)))

@@ -253,13 +253,19 @@ def usage_together(usages: Sequence[Usage]) -> Usage | None:
 
 
 def usage_after(rejected: Usage | None, usage: Usage | None) -> Usage | None:
-    """Gives the usage of an answer that was asked for a second time: its own numbers, and what both attempts cost."""
+    """Gives the usage of an answer that was asked for a second time: the client's own prompt, and what both attempts cost."""
     if rejected is None or usage is None:
-        return usage or rejected
+        return usage
     spent = (
         None if rejected.credits is None and usage.credits is None else (rejected.credits or 0) + (usage.credits or 0)
     )
-    return msgspec.structs.replace(usage, credits=spent, billed_tokens=_billed(rejected) + _billed(usage))
+    return msgspec.structs.replace(
+        usage,
+        prompt_tokens=rejected.prompt_tokens,
+        total_tokens=rejected.prompt_tokens + usage.completion_tokens,
+        credits=spent,
+        billed_tokens=_billed(rejected) + _billed(usage),
+    )
 
 
 def _billed(usage: Usage) -> int:

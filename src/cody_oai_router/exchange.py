@@ -10,13 +10,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from cody_oai_router.abilities import PLAIN, Abilities, Traits, lost, traits_of
+from cody_oai_router.abilities import LLM_API_BEFORE_6, PLAIN, Abilities, Traits, lost, traits_of
 from cody_oai_router.adapt import structured, tool_choice
 from cody_oai_router.adapt.fields import drop_fields
 from cody_oai_router.adapt.images import correct_types
 from cody_oai_router.adapt.pairing import pair_results
 from cody_oai_router.adapt.roles import adapt_turns
-from cody_oai_router.adapt.sampling import clamp
+from cody_oai_router.adapt.sampling import clamp, takes_no_stop
 from cody_oai_router.adapt.system import lead_with_system
 from cody_oai_router.adapt.tool_prompt import describe
 from cody_oai_router.answering import chain_of
@@ -144,7 +144,7 @@ def plan(
     if repaired:
         notes.add("repair:asked-again")
     tokens = _max_tokens(prompt, resolved, budgets, lessons, notes)
-    _note(prompt, resolved, road, notes, stream=stream)
+    _note(prompt, resolved, road, notes, check, stream=stream)
     adapted = _adapted(prompt, turns, resolved.ref, road, notes, native=native)
     write = _WRITERS[road.endpoint]
     return Plan(
@@ -211,11 +211,11 @@ def _turns(
 
 
 def _steps(prompt: Prompt, traits: Traits, abilities: Abilities, nonce: str, *, native: bool) -> Iterator[_Step]:
-    if (traits.history or prompt.tools) and not native:
+    # Providers refuse calls in the history where no tools are offered; as text they are understood all the same.
+    if (prompt.tools and not native) or (traits.history and not (native and prompt.tools)):
         yield lambda turns: describe(turns, prompt.tools, nonce)
     elif traits.history and abilities.tool_results:
-        # Providers refuse calls in the history where no tools are offered; as text they are understood all the same.
-        yield pair_results if prompt.tools else lambda turns: describe(turns, (), nonce)
+        yield pair_results
     if traits.images and abilities.images:
         yield correct_types
     if abilities.system and (traits.instructions or not native):
@@ -235,8 +235,11 @@ def _instructed(prompt: Prompt, turns: _Turns, notes: set[str]) -> _Turns:
     if prompt.format is not None:
         turns, changed = structured.instruct(turns, prompt.format)
         notes |= changed
-    if prompt.tools and (prompt.tool_choice != "auto" or not prompt.parallel_calls):
-        turns, changed = tool_choice.instruct(turns, prompt.tool_choice, parallel=prompt.parallel_calls)
+    several = (
+        prompt.parallel_calls or prompt.legacy_functions
+    )  # who uses those has not asked for one call, only sees no other
+    if prompt.tools and (prompt.tool_choice != "auto" or not several):
+        turns, changed = tool_choice.instruct(turns, prompt.tool_choice, parallel=several)
         notes |= changed
     return turns
 
@@ -254,11 +257,18 @@ def _adapted(prompt: Prompt, turns: _Turns, ref: str, road: Road, notes: set[str
         prompt,
         turns=turns,
         tools=prompt.tools if native else (),
-        stop=prompt.stop if native or not prompt.tools else (),  # a sequence might stand in a call
+        stop=_sent_stop(prompt, ref, native=native),
         temperature=temperature,
         top_p=top_p,
         prediction=prompt.prediction if predicts else None,
     )
+
+
+def _sent_stop(prompt: Prompt, ref: str, *, native: bool) -> tuple[str, ...]:
+    """Gives the stop sequences that upstream may act on; all of them are kept here (`answering`)."""
+    if prompt.format is not None or (prompt.tools and not native) or takes_no_stop(ref):
+        return ()  # one might stand in a call or before the JSON, and some models refuse them
+    return tuple(stop for stop in prompt.stop if stop.strip())  # Claude refuses white space alone
 
 
 def _shown(name: str) -> str:
@@ -285,7 +295,9 @@ def _max_tokens(
     return tokens
 
 
-def _note(prompt: Prompt, resolved: Resolved, road: Road, notes: set[str], *, stream: bool) -> None:
+def _note(
+    prompt: Prompt, resolved: Resolved, road: Road, notes: set[str], check: Check | None, *, stream: bool
+) -> None:
     notes.update(prompt.adapted)
     how = _HOW_NOTES[resolved.how]
     if how is not None and resolved.ref != prompt.model:
@@ -294,6 +306,12 @@ def _note(prompt: Prompt, resolved: Resolved, road: Road, notes: set[str], *, st
         notes.add("model:reasoning")
     if road.endpoint == "cody":
         notes.add("endpoint:cody")
+    if prompt.stream and check is not None:
+        notes.add("stream:held")
+    if prompt.format is not None and prompt.format.strict and prompt.stop:
+        notes.add("stop:dropped")
+    if prompt.temperature == 0 and road.abilities is LLM_API_BEFORE_6:
+        notes.add("temperature:zero-unset")
     if prompt.choices > 1:
         notes.add("choices:asked-apart")
     if stream != prompt.stream:

@@ -101,8 +101,26 @@ def test_an_answer_that_is_no_json_has_failed(text: str, failure: Fault) -> None
 
 @pytest.mark.parametrize("text", ["[1]", '[{"a": 1', "  [\n]"])
 def test_where_an_object_is_asked_for_an_array_is_none(text: str) -> None:
+    assert folded(text, arrays=False) == NO_OBJECT
+
+
+@pytest.mark.parametrize(
+    ("text", "document"),
+    [
+        ('An empty object {} would not do, so:\n```json\n{"answer": 42}\n```', '{"answer": 42}'),
+        ("{}", "{}"),
+        ("Nothing:\n{}", "{}"),
+    ],
+)
+def test_an_empty_object_in_a_sentence_is_no_document(text: str, document: str) -> None:
     found = folded(text, arrays=False)
-    assert found == (INCOMPLETE if "{" in text else NO_OBJECT)
+    assert isinstance(found, Reply)
+    assert found.text == document
+
+
+def test_a_call_that_could_not_be_read_is_no_answer() -> None:
+    events = [Adapted("tool-calls:unreadable"), Text('<tool_call_0>{"name": "x"}'), Stop("stop")]
+    assert JsonText().adapt(events)[-1] == Failed(NO_OBJECT)
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter", "tool_calls"])

@@ -36,8 +36,19 @@ def calling(*wire: str, calls: list[tuple[str, str, str]], listed: bool = False)
 
 
 def described(*turns: Turn) -> tuple[list[Turn], set[str]]:
-    found, notes = describe(turns, (), NONCE)
-    return list(found), notes
+    """Gives the turns after the instruction."""
+    found, notes = describe(turns, (READ,), NONCE)
+    return list(found[1:]), notes - {"tools:emulated"}
+
+
+def test_where_no_tool_can_be_called_calls_of_the_history_are_told_without_a_marker() -> None:
+    given = calling("x", calls=[("c1", "read", '{"a":1}'), ("c2", "write", "no")])
+    found, notes = describe((given, turn("tool", "r", call_id="c2")), (), NONCE)
+    assert [said(each) for each in found] == [
+        'x\n(called read with {"a":1})\n(called write with "no")',
+        '<TOOL_RESULT call="2" name="write">r</TOOL_RESULT>',
+    ]
+    assert notes == {"tool-calls:as-text", "tool:wrapped"}
 
 
 def said(turn: Turn) -> str:
@@ -113,7 +124,7 @@ def test_calls_of_the_history_are_written_out(given: Turn, sent: Turn) -> None:
 
 def test_arguments_that_are_nested_too_deep_to_check_go_as_a_string() -> None:
     deep = "[" * 100_000
-    (sent,), _ = describe((calling(calls=[("", "read", deep)]),), (), NONCE)
+    (sent,), _ = described(calling(calls=[("", "read", deep)]))
     assert f'"arguments": "{deep}"' in said(sent)
 
 
@@ -168,7 +179,7 @@ objects = st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.none
 
 @given(st.lists(st.tuples(st.sampled_from(["read", 'a"\n\\']), objects), min_size=1, max_size=3))
 def test_a_call_written_out_is_found_again(planned: list[tuple[str, str]]) -> None:
-    (sent,), _ = describe((calling(calls=[("", *call) for call in planned]),), (), NONCE)
+    (sent,), _ = described(calling(calls=[("", *call) for call in planned]))
     finder = CallFinder((READ, Tool(name='a"\n\\')), NONCE)
     reply = collect(finder.adapt([Text(said(sent)), Stop("stop")]))
     assert isinstance(reply, Reply)

@@ -219,10 +219,10 @@ ROLES = [
         ],
         [
             USER,
-            {"role": "assistant", "content": "(calls a tool)", "tool_calls": [CALL]},
+            {"role": "assistant", "content": '(called get_weather with {"city":"Oslo"})'},
             {"role": "user", "content": "<TOOL_RESULT>4 °C</TOOL_RESULT>"},
         ],
-        ["content:filled", "tool:wrapped"],
+        ["tool-calls:as-text", "tool:wrapped"],
     ),
     (
         "function",
@@ -350,7 +350,7 @@ FIELDS: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
         "tool_choice-named",
         {"tools": [TOOL, OTHER], "tool_choice": {"type": "function", "function": {"name": "get_weather"}}},
         {"tools": [TOOL], "messages": [asked_in_words('Answer by calling the tool "get_weather".')]},
-        ["tool_choice:instructed", "tools:narrowed"],
+        ["stream:held", "tool_choice:instructed", "tools:narrowed"],
     ),
     (
         "tool_choice-allowed",
@@ -365,7 +365,7 @@ FIELDS: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
             "tools": [TOOL, OTHER],
             "messages": [asked_in_words('Answer by calling at least one of the tools "get_weather" and "get_time".')],
         },
-        ["tool_choice:instructed"],
+        ["stream:held", "tool_choice:instructed"],
     ),
     (
         "parallel_tool_calls",

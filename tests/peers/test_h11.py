@@ -197,6 +197,8 @@ def test_an_upstream(headers: list[tuple[str, str]], *, keeps: bool) -> None:
             assert dict(asked.headers)[b"host"] == f"127.0.0.1:{port}".encode()
         assert all(json.loads(said)["stream"] is True for said in upstream.bodies if b"messages" in said)
         used = upstream.connections
-        assert used <= 4 if keeps else used >= 3  # what the instance says of itself is read at once, and beside the first chat
+        assert (
+            used <= 4 if keeps else used >= 3
+        )  # what the instance says of itself is read at once, and beside the first chat
 
     run(scenario())

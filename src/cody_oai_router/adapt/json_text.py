@@ -54,11 +54,13 @@ class JsonText:
         "_document",
         "_fault",
         "_held",
+        "_listed",
         "_looked",
         "_mender",
         "_over",
         "_phase",
         "_size",
+        "_unreadable",
         "_unwrapped",
     )
 
@@ -73,6 +75,8 @@ class JsonText:
         self._fault: Fault | None = None
         self._unwrapped = False
         self._called = False
+        self._listed = False
+        self._unreadable = False
         self._over = False
 
     def adapt(self, events: Iterable[Event]) -> list[Event]:
@@ -90,6 +94,9 @@ class JsonText:
                     out.append(event)
                 case Stop():
                     self._stop(event, out)
+                case Adapted(note="tool-calls:unreadable"):
+                    self._unreadable = True  # the text holds a call that is no answer
+                    out.append(event)
                 case _:
                     self._over = isinstance(event, Failed)
                     out.append(event)
@@ -126,15 +133,16 @@ class JsonText:
 
     def _begins(self, at: int) -> bool | None:
         """Tells whether a bracket begins the document; None where more has to come first."""
-        if self._held[at] == "[" and not (self._arrays and self._is_at_line_start(at)):
+        if self._listed or (self._held[at] == "[" and not self._is_at_line_start(at)):
             return False
         rest = self._held[at + 1 : at + 1 + _FAR].lstrip(_SPACE)
         if not rest:
             return None if len(self._held) <= at + _FAR else False
         if self._held[at] == "{":
-            return rest.startswith(('"', "}"))
+            return rest.startswith('"') or (rest.startswith("}") and self._is_at_line_start(at))
         if rest.startswith((*_VALUES, *_WORDS)):
-            return True
+            self._listed = not self._arrays  # what it holds is no document of its own
+            return self._arrays
         return None if any(word.startswith(rest) for word in _WORDS) else False
 
     def _is_at_line_start(self, at: int) -> bool:
@@ -167,7 +175,7 @@ class JsonText:
         owed = event.reason == "stop" and not self._called
         if not owed:
             self._release(out)
-        elif self._phase == "before":
+        elif self._phase == "before" or self._unreadable:
             return self._fail(self._none(), out)
         elif self._phase == "inside":
             return self._fail(_fault("The model's JSON ended before it was complete."), out)

@@ -36,6 +36,11 @@ def clamp(temperature: float | None, top_p: float | None, ref: str) -> tuple[flo
     return taken, taken_p, notes
 
 
+def takes_no_stop(ref: str) -> bool:
+    """Tells whether the provider refuses stop sequences for a model: OpenAI does for those that reason."""
+    return bool(_OPENAI_FIXED.search(ref.rpartition("::")[2].lower()))
+
+
 def _taken(temperature: float | None, top_p: float | None, name: str) -> tuple[float | None, float | None]:
     if _OPENAI_FIXED.search(name):
         return None, None

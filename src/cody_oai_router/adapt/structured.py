@@ -8,12 +8,14 @@ A `strict` answer is held until it is checked (`check`), asked for once more wit
 other is passed on as it comes (`adapt/json_text.py`).
 """
 
+import re
 from typing import Final, Literal
 
 import msgspec
 
 from cody_oai_router.adapt.json_text import JsonText
 from cody_oai_router.adapt.schema import Schema
+from cody_oai_router.adapt.tool_choice import shortened
 from cody_oai_router.conversation import Format, Reply, TextPart, Turn, collect
 from cody_oai_router.events import Stop, Text
 from cody_oai_router.faults import Fault
@@ -32,6 +34,10 @@ _WRONG: Final = (
 )
 _TOLD_AT_MOST: Final = 3  # violations in the client's error: it says what kind of thing went wrong
 
+_FENCED: Final = re.compile(r"```[\w-]*[ \t]*\r?\n\s*([{\[])")
+_ALONE_ON_LINE: Final = re.compile(r"^[ \t]{0,8}[{\[]", re.MULTILINE)
+_MOST_PLACES: Final = 4
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -45,10 +51,26 @@ def instruct(turns: tuple[Turn, ...], wanted: Format) -> tuple[tuple[Turn, ...],
 
 def check(text: str, schema: Schema) -> str | tuple[str, ...]:
     """Gives the JSON of a whole answer where it is valid, without what stands around it; else what is wrong, for the model."""
+    first = _checked(text, schema)
+    if isinstance(first, str):
+        return first
+    # The first thing that looked like JSON may have been an example: what stands alone, or in a fence, is meant more likely.
+    others = (_checked(other, schema) for other in _others(text))
+    return next((found for found in others if isinstance(found, str)), first)
+
+
+def _checked(text: str, schema: Schema) -> str | tuple[str, ...]:
     reply = unwrapped(Reply(text=text))
     if isinstance(reply, Fault):
         return (f"$: {reply.message}",)
     return schema.violations(msgspec.json.decode(reply.text)) or reply.text
+
+
+def _others(text: str) -> list[str]:
+    """Gives other places where the document of an answer may begin, the likeliest first; a few, since each is read."""
+    fenced = [match.start(1) for match in _FENCED.finditer(text)]
+    alone = [match.end() - 1 for match in _ALONE_ON_LINE.finditer(text)]
+    return [text[start:] for start in dict.fromkeys([*reversed(fenced), *reversed(alone)])][:_MOST_PLACES]
 
 
 def unwrapped(reply: Reply) -> Reply | Fault:
@@ -62,7 +84,7 @@ def unwrapped(reply: Reply) -> Reply | Fault:
 def repair(turns: tuple[Turn, ...], wrong: str, violations: tuple[str, ...]) -> tuple[Turn, ...]:
     """Gives the conversation that asks once more, after a wrong answer, with what is wrong with it."""
     asking = _WRONG.format(violations="\n".join(f"- {violation}" for violation in violations))
-    return (*turns, _turn("assistant", wrong), _turn("user", asking))
+    return (*turns, _turn("assistant", shortened(wrong)), _turn("user", asking))
 
 
 def unmet(schema: Schema, violations: tuple[str, ...]) -> Fault:

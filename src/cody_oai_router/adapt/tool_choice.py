@@ -21,6 +21,9 @@ from cody_oai_router.faults import Fault
 # An answer that ended so is no breach of the choice: the client sees why it has no call.
 _BROKEN_OFF: Final = ("length", "content_filter")
 
+# Of a wrong answer, in the request to put it right: a few pages.
+MAX_QUOTED: Final = 8 * 1024
+
 _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -48,16 +51,24 @@ def verdict(reply: Reply, choice: ToolChoice) -> str | None:
         strays = [name for name in called if name not in choice.names]
         if strays:
             return f"Your last answer called {_listed(strays)}, which may not be called now."
-    if called or not requires(choice) or reply.stop in _BROKEN_OFF:
+    if not requires(choice) or reply.stop in _BROKEN_OFF:
         return None
-    return "Your last answer called no tool."
+    broken = [call.name for call in reply.calls if not _is_whole(call.arguments)]
+    if broken:
+        return f"Your last answer called {_listed(broken)} with arguments that are no JSON object."
+    return None if called else "Your last answer called no tool."
 
 
 def repair(turns: tuple[Turn, ...], reply: Reply, sentence: str) -> tuple[Turn, ...]:
     """Gives the turns to ask once more with, from those without an instruction: the answer, as far as it is text, and its verdict."""
     if reply.text.strip():
-        turns = (*turns, Turn(role="assistant", parts=(_part(reply.text),)))
+        turns = (*turns, Turn(role="assistant", parts=(_part(shortened(reply.text)),)))
     return _with_words(turns, sentence)
+
+
+def shortened(text: str) -> str:
+    """Gives a wrong answer as far as it helps to put it right: all of it would have to be paid for again."""
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"
 
 
 def fault(choice: ToolChoice) -> Fault:

@@ -5,6 +5,8 @@ answer. The nonce is new with each request, so that nothing which the conversati
 written out in the same form, with the same nonce: a model imitates what it sees. Texts stay the JSON strings that they are.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
@@ -44,14 +46,16 @@ def describe(
     """
     notes: set[str] = set()
     labels: dict[str, bytes] = {}
-    adapted = [_adapt(turn, nonce, labels, notes) for turn in turns]
+    # Where no tool can be called now, nothing may teach the model a marker that nobody looks for.
+    write_call = partial(_call, nonce=nonce) if tools else _said
+    adapted = [_adapt(turn, write_call, labels, notes) for turn in turns]
     if tools:
         notes.add("tools:emulated")
         adapted.insert(0, Turn(role="system", parts=(TextPart(_instruction(tools, nonce, choice)),)))
     return tuple(adapted), notes
 
 
-def _adapt(turn: Turn, nonce: str, labels: dict[str, bytes], notes: set[str]) -> Turn:
+def _adapt(turn: Turn, write_call: Callable[[ToolCall], str], labels: dict[str, bytes], notes: set[str]) -> Turn:
     """Rewrites one turn; `labels` holds what names each call so far in the tag of its result."""
     if turn.role in ("tool", "function"):
         notes.add(f"{turn.role}:wrapped")
@@ -62,7 +66,7 @@ def _adapt(turn: Turn, nonce: str, labels: dict[str, bytes], notes: set[str]) ->
     several = len(turn.calls) > 1
     for number, call in enumerate(turn.calls, start=1):
         labels[call.id] = _inner(f' call="{number}" name={_encode(call.name).decode()}') if several else b""
-    return _with_calls(turn, _NEW_LINE.join(_inner(_call(call, nonce)) for call in turn.calls))
+    return _with_calls(turn, _NEW_LINE.join(_inner(write_call(call)) for call in turn.calls))
 
 
 def _result(turn: Turn, label: bytes) -> Turn:
@@ -92,6 +96,10 @@ def _is_empty(part: Part) -> bool:
 def _call(call: ToolCall, nonce: str) -> str:
     written = f'{{"name": {_encode(call.name).decode()}, "arguments": {_arguments(call.arguments)}}}'
     return f"{opening(nonce)}{written}{closing(nonce)}"
+
+
+def _said(call: ToolCall) -> str:
+    return f"(called {call.name} with {_arguments(call.arguments)})"
 
 
 def _arguments(text: str) -> str:

@@ -49,6 +49,10 @@ class Client(Protocol):
         """Hears of a request that will be sent."""
         ...
 
+    def spent(self, usage: Usage | None) -> None:
+        """Hears what an answer cost that the client will not see."""
+        ...
+
     def answered(self, after: float) -> None:
         """Hears of the first byte of an answer, by the loop's time."""
         ...
@@ -182,6 +186,8 @@ class Asking:
             return await self._receive(plan, incoming, self._stream)
         collector = Collector()
         fault = await self._receive(plan, incoming, collector)
+        if fault is not None:
+            self._client.spent(collector.usage)
         return fault if fault is not None else await self._judged(plan, collector.reply())
 
     async def _judged(self, plan: Plan, reply: Reply | Fault) -> Reply | Prompt | Fault | None:
@@ -192,6 +198,8 @@ class Asking:
         verdict = await asyncio.to_thread(plan.check.judge, reply, self._prompt, last="repair" in self._before)
         if isinstance(verdict, Prompt):
             self._rejected = reply.usage
+        if isinstance(verdict, Fault):
+            self._client.spent(usage_after(self._rejected, reply.usage))
         if not isinstance(verdict, Reply):
             return verdict
         verdict = msgspec.structs.replace(verdict, usage=usage_after(self._rejected, verdict.usage))

@@ -55,6 +55,7 @@ class Chat:
         self._task: asyncio.Task[None] | None = None
         self._broken_off = False
         self._incoming: set[Incoming] = set()
+        self._spent: list[Usage] = []
         self.record = record
 
     async def answer(self) -> None:
@@ -119,7 +120,7 @@ class Chat:
                 prompt,
                 resolved,
                 self._stream.choices[index] if self._stream else None,
-                nonce=stamp.id[:NONCE_LETTERS],
+                nonce=f"{stamp.id[:NONCE_LETTERS]}{index:x}",  # ids of emulated calls are made from it
             )
             for index in range(prompt.choices)
         ]
@@ -149,6 +150,11 @@ class Chat:
         if self.record.first_byte is None:
             self.record.first_byte = after - self._request.received
 
+    def spent(self, usage: Usage | None) -> None:
+        """Keeps what an answer cost that the client will not see."""
+        if usage is not None:
+            self._spent.append(usage)
+
     def attach(self, incoming: Incoming) -> None:
         """Has an answer paused while the client of a stream does not read."""
         if self._stream is None:
@@ -162,6 +168,7 @@ class Chat:
     def detach(self, incoming: Incoming) -> None:
         """Lets go of an answer that has ended."""
         self._incoming.discard(incoming)
+        incoming.resume()  # what is left of it has nothing to do with a slow client
         if not self._incoming:
             self._exchange.on_pause = self._exchange.on_resume = None
 
@@ -193,20 +200,24 @@ class Chat:
         """Ends a stream with its usage, and with what was not yet known when its head had to leave."""
         usage = usage_together(stream.usages)
         self.record.usage = usage
-        late: list[str] = []
-        if self._told is not None:
-            if not self._told:
-                stream.comment(f"x-router-model: {self.record.ref}")
-            late = sorted(_adapted(self._plans) - self._told)
-        stream.finish(usage, late)
+        if self._told is not None and not self._told:
+            stream.comment(f"x-router-model: {self.record.ref}")
+        stream.finish(usage, self._late_notes())
+
+    def _late_notes(self) -> list[str]:
+        """Gives what was changed and is not in a head that is out."""
+        return sorted(_adapted(self._plans) - self._told) if self._told is not None else []
 
     def _refuse(self, fault: Fault) -> None:
         self.record.failure = fault.kind
-        if self._stream is not None:
-            self.record.usage = usage_together(self._stream.usages)
+        seen = self._stream.usages if self._stream is not None else []
+        self.record.usage = usage_together([*seen, *self._spent])
         body = openai_chat.write_fault(self._shop.redacted(fault))
         if self._exchange.started and self._stream is not None:
             self.record.status = 200
+            late = [*self._late_notes(), *(note for choice in self._stream.choices for note in choice.writer.notes)]
+            if late:
+                self._stream.comment(f"x-router-adapted: {', '.join(dict.fromkeys(late))}")
             self._stream.fail(body)
             return
         self.record.status = fault.status
@@ -240,11 +251,12 @@ async def _settled_together(askings: Sequence[Asking]) -> Sequence[Reply | Fault
     try:
         while pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            faults = [task.result() for task in done if isinstance(task.result(), Fault)]
+            ended = [task for task in tasks if task in done]
+            faults = [task.result() for task in ended if isinstance(task.result(), Fault)]
             if faults:
                 return faults[:1]
     finally:
         for task in pending:
             task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
     return [task.result() for task in tasks]

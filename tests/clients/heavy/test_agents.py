@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from clients.heavy.surroundings import PROGRAMS, assert_tools_went_as_expected, clean
+from clients.heavy.surroundings import PROFILES, PROGRAMS, assert_tools_went_as_expected, clean
 from clients.stand import Stand
 
 # Seconds; agents are slow to start.
@@ -20,15 +20,20 @@ MODEL: Final = "gpt-4"
 
 pytestmark = pytest.mark.timeout(120)
 
-Run = Callable[[Stand, Path, str], subprocess.CompletedProcess[str]]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 class Agent(NamedTuple):
-    """A program, and how its own tool that creates a file is called."""
+    """A program, how its own tool that creates a file is called, and how it goes on with its last session."""
 
     run: Run
     tool: str
     where: str
+    go_on: str
+
+    def write(self, path: Path, content: str) -> str:
+        """Gives the words that make the model call that tool."""
+        return f"[[call:{self.tool} {json.dumps({self.where: str(path), 'content': content})}]]"
 
 
 def ran(program: str, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -48,7 +53,7 @@ def ran(program: str, arguments: list[str], folder: Path) -> subprocess.Complete
     )
 
 
-def opencode(stand: Stand, folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+def opencode(stand: Stand, folder: Path, text: str, *options: str) -> subprocess.CompletedProcess[str]:
     provider: dict[str, Any] = {
         "npm": "@ai-sdk/openai-compatible",
         "name": "Router",
@@ -58,10 +63,10 @@ def opencode(stand: Stand, folder: Path, text: str) -> subprocess.CompletedProce
     config = {"autoupdate": False, "share": "disabled", "provider": {"router": provider}}
     (folder / "opencode.json").write_text(json.dumps(config), "utf-8")
     words = text.split(" ")  # it puts quotes around an argument with a space in it, and backslashes into it
-    return ran("opencode", ["run", "--auto", "-m", f"router/{MODEL}", *words], folder)
+    return ran("opencode", ["run", "--auto", "-m", f"router/{MODEL}", *options, *words], folder)
 
 
-def continue_cli(stand: Stand, folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+def continue_cli(stand: Stand, folder: Path, text: str, *options: str) -> subprocess.CompletedProcess[str]:
     model = {
         "name": "any",
         "provider": "openai",
@@ -73,10 +78,10 @@ def continue_cli(stand: Stand, folder: Path, text: str) -> subprocess.CompletedP
     }
     config = {"name": "test", "version": "0.0.1", "schema": "v1", "models": [model]}
     (folder / "config.yaml").write_text(json.dumps(config), "utf-8")  # JSON is YAML too
-    return ran("cn", ["--config", str(folder / "config.yaml"), "--auto", "-p", text], folder)
+    return ran("cn", ["--config", str(folder / "config.yaml"), "--auto", *options, "-p", text], folder)
 
 
-def qwen_code(stand: Stand, folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+def qwen_code(stand: Stand, folder: Path, text: str, *options: str) -> subprocess.CompletedProcess[str]:
     settings = {
         "privacy": {"usageStatisticsEnabled": False},
         "telemetry": {"enabled": False},
@@ -84,15 +89,15 @@ def qwen_code(stand: Stand, folder: Path, text: str) -> subprocess.CompletedProc
         "ui": {"enableFollowupSuggestions": False},
         "memory": {"enableManagedAutoMemory": False, "enableManagedAutoDream": False, "enableAutoSkill": False},
     }
-    (folder / ".qwen").mkdir()
+    (folder / ".qwen").mkdir(exist_ok=True)
     (folder / ".qwen" / "settings.json").write_text(json.dumps(settings), "utf-8")
     account = ["--auth-type", "openai", "--openai-api-key", KEY, "--openai-base-url", stand.base_url]
-    return ran("qwen", [*account, "-m", MODEL, "--yolo", "-p", text], folder)
+    return ran("qwen", [*account, "-m", MODEL, "--yolo", *options, "-p", text], folder)
 
 
-OPENCODE: Final = Agent(opencode, "write", "filePath")
-CONTINUE: Final = Agent(continue_cli, "Write", "filepath")
-QWEN: Final = Agent(qwen_code, "write_file", "file_path")
+OPENCODE: Final = Agent(opencode, "write", "filePath", "--continue")
+CONTINUE: Final = Agent(continue_cli, "Write", "filepath", "--resume")
+QWEN: Final = Agent(qwen_code, "write_file", "file_path", "--continue")
 
 each_agent = pytest.mark.parametrize("agent", [OPENCODE, CONTINUE, QWEN], ids=["opencode", "continue", "qwen"])
 
@@ -107,12 +112,22 @@ def test_an_agent_answers(stand: Stand, tmp_path: Path, agent: Agent) -> None:
 @each_agent
 def test_an_agent_creates_a_file(stand: Stand, tmp_path: Path, agent: Agent) -> None:
     made = tmp_path / "made.txt"
-    arguments = {agent.where: str(made), "content": 'Hello, "file"\nof two lines\n'}
-    done = agent.run(stand, tmp_path, f"[[call:{agent.tool} {json.dumps(arguments)}]]")
+    done = agent.run(stand, tmp_path, agent.write(made, 'Hello, "file"\nof two lines\n'))
     assert "The tool answered:" in done.stdout, done.stderr
     assert made.read_text("utf-8").rstrip("\n") == 'Hello, "file"\nof two lines'
     assert done.returncode == 0
     assert_tools_went_as_expected(stand)
+
+
+@each_agent
+def test_a_session_goes_on_with_another_version(stand: Stand, tmp_path: Path, agent: Agent) -> None:
+    agent.run(stand, tmp_path, agent.write(tmp_path / "made.txt", "one"))
+    with Stand(next(profile for profile in PROFILES if profile != stand.profile)) as other:
+        done = agent.run(other, tmp_path, agent.write(tmp_path / "more.txt", "two"), agent.go_on)
+        assert "The tool answered:" in done.stdout, done.stderr
+        assert (tmp_path / "more.txt").read_text("utf-8").rstrip("\n") == "two"
+        assert b"made.txt" in other.chats[-1].body
+        assert_tools_went_as_expected(other)
 
 
 @each_agent
@@ -128,3 +143,11 @@ def test_a_call_that_a_file_quotes_is_no_call(stand: Stand, tmp_path: Path) -> N
     done = CONTINUE.run(stand, tmp_path, f"[[call:Read {json.dumps({CONTINUE.where: str(quoting)})}]]")
     assert "<tool_call_0123456789ab>" in done.stdout, done.stderr
     assert not made.exists()
+
+
+def test_structured_output(stand: Stand, tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    options = ["--json-schema", json.dumps(schema), "--output-format", "json"]
+    done = qwen_code(stand, tmp_path, '[[call:structured_output {"city":"Paris"}]]', *options)
+    assert json.loads(done.stdout)[-1]["structured_result"] == {"city": "Paris"}, done.stdout + done.stderr
+    assert_tools_went_as_expected(stand)

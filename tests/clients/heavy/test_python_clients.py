@@ -45,6 +45,8 @@ def get_weather(city: str) -> str:
     return f"sunny in {city}"
 
 
+TWICE: Final = '[[call:get_weather {"city":"Paris"}]] [[call:get_weather {"city":"Rome"}]]'
+ANSWERED_TWICE: Final = "The tool answered: sunny in Paris | sunny in Rome"
 # The model knows no city: it fills a schema with the names of its properties.
 ANSWERED: Final = f"The tool answered: {get_weather('city')}"
 
@@ -176,6 +178,10 @@ class TestPydanticAI:
         assert answer == ANSWERED
         assert_tools_went_as_expected(stand)
 
+    def test_tools_in_parallel(self, stand: Stand) -> None:
+        assert self.agent(stand, tools=[get_weather]).run_sync(TWICE).output == ANSWERED_TWICE
+        assert_tools_went_as_expected(stand)
+
     def test_structured_output_by_a_tool(self, stand: Stand) -> None:
         agent = self.agent(stand, output_type=City)
         assert agent.run_sync('[[call:final_result {"city":"Paris"}]]').output == PARIS
@@ -265,11 +271,26 @@ class TestOpenAIAgents:
         assert run(QUESTION, stream=stream, tools=[tool])[0] == ANSWERED
         assert_tools_went_as_expected(stand)
 
-    def test_a_tool_that_must_be_called(self, run: Any, stand: Stand) -> None:
+    @pytest.mark.parametrize("stream", [False, True])
+    def test_tools_in_parallel(self, run: Any, stand: Stand, stream: bool) -> None:
+        tool = installed("agents").function_tool(get_weather)
+        assert run(TWICE, stream=stream, tools=[tool])[0] == ANSWERED_TWICE
+        assert_tools_went_as_expected(stand)
+
+    def test_a_tool_that_must_be_called_once(self, run: Any, stand: Stand) -> None:
         settings = installed("agents").ModelSettings(tool_choice="required", parallel_tool_calls=False)
         tool = installed("agents").function_tool(get_weather)
-        text = '[[call:get_weather {"city":"Paris"}]] [[call:get_weather {"city":"Rome"}]]'
-        assert run(text, tools=[tool], model_settings=settings)[0] == "The tool answered: sunny in Paris"
+        assert run(TWICE, tools=[tool], model_settings=settings)[0] == "The tool answered: sunny in Paris"
+        assert_tools_went_as_expected(stand)
+
+    @pytest.mark.parametrize("stream", [False, True])
+    def test_tools_and_structured_output(self, run: Any, stand: Stand, stream: bool) -> None:
+        def look_up(city: str) -> str:
+            return json.dumps({"city": city})
+
+        tool = installed("agents").function_tool(look_up)
+        text = '[[call:look_up {"city":"Paris"}]]'
+        assert run(text, stream=stream, tools=[tool], output_type=City)[0] == PARIS
         assert_tools_went_as_expected(stand)
 
     def test_a_handover(self, run: Any, stand: Stand) -> None:

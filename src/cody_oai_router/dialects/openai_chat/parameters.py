@@ -26,7 +26,14 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "function_call": Parameter(
         "emulated",
         "As `tool_choice`.",
-        ("function_call:dropped", "repair:asked-again", "tool_choice:instructed", "tools:narrowed", "tools:withheld"),
+        (
+            "function_call:dropped",
+            "repair:asked-again",
+            "stream:held",
+            "tool_choice:instructed",
+            "tools:narrowed",
+            "tools:withheld",
+        ),
     ),
     "functions": Parameter(
         "carried",
@@ -114,7 +121,14 @@ PARAMETERS: Final[dict[str, Parameter]] = {
         "emulated",
         "`none` withholds the tools, a named or allowed tool is the only one sent. That one must be called is asked for in words: the "
         "answer is held until it has a call, asked for once more where it has none, and after that a 422.",
-        ("repair:asked-again", "tool_choice:dropped", "tool_choice:instructed", "tools:narrowed", "tools:withheld"),
+        (
+            "repair:asked-again",
+            "tool_choice:dropped",
+            "stream:held",
+            "tool_choice:instructed",
+            "tools:narrowed",
+            "tools:withheld",
+        ),
     ),
     "tools": Parameter(
         "carried",

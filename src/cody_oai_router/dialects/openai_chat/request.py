@@ -26,6 +26,7 @@ from cody_oai_router.dialects.openai_chat.fields import (
     field,
     inner,
     invalid,
+    listed,
     present,
 )
 from cody_oai_router.dialects.openai_chat.formats import read_format
@@ -203,6 +204,7 @@ def _prompt(fields: Raws, notes: Notes) -> Prompt:
     if isinstance(turns, Fault):
         raise Refused(turns)
     tools, choice = read_tools(fields, notes)
+    legacy = "functions" in fields and not listed(fields, "tools")
     return Prompt(
         model=field(fields, "model", TEXT) or "",
         turns=turns,
@@ -214,11 +216,11 @@ def _prompt(fields: Raws, notes: Notes) -> Prompt:
         stop=_stop(fields, notes),
         tools=tools,
         tool_choice=choice,
-        parallel_calls=read_parallel(fields),
+        parallel_calls=read_parallel(fields) and not legacy,  # `function_call` has room for one
         format=read_format(fields),
         prediction=_prediction(fields),
         reasoning=_wants_reasoning(fields),
-        legacy_functions="functions" in fields and "tools" not in fields,
+        legacy_functions=legacy,
         choices=_choices(fields),
         adapted=notes.sorted(),
     )
