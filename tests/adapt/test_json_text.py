@@ -119,7 +119,7 @@ def test_an_empty_object_in_a_sentence_is_no_document(text: str, document: str) 
 
 
 def test_a_call_that_could_not_be_read_is_no_answer() -> None:
-    events = [Adapted("tool-calls:unreadable"), Text('<tool_call_0>{"name": "x"}'), Stop("stop")]
+    events: list[Event] = [Adapted("tool-calls:unreadable"), Text('<tool_call_0>{"name": "x"}'), Stop("stop")]
     assert JsonText().adapt(events)[-1] == Failed(NO_OBJECT)
 
 
