@@ -17,6 +17,9 @@ Lesson = Literal[
 # the same day.
 LIFETIME: Final = 3600.0
 
+# Lessons about the endpoint itself, which no provider's words can be mistaken for; others count once they have led to an answer.
+UNMISTAKABLE: Final[frozenset[Lesson]] = frozenset({"whole"})
+
 # Lessons about the whole instance; the others are about one model.
 OF_INSTANCE: Final[frozenset[Lesson]] = frozenset({"whole", "plain-parts"})
 

@@ -225,6 +225,16 @@ def test_a_lesson_that_led_to_nothing_is_not_remembered(*, stream: bool) -> None
     run(scenario())
 
 
+def test_that_an_endpoint_cannot_stream_is_remembered_whatever_comes_after() -> None:
+    async def scenario() -> None:
+        async with both("5.8") as (simulator, running):
+            for _ in range(2):
+                assert (await ask(running, "[[error:too bad]]", stream=True)).status == 500
+            assert [received.json.get("stream") for received in chats(simulator)] == [True, None, None]
+
+    run(scenario())
+
+
 def test_a_lesson_whose_answer_broke_off_is_not_remembered() -> None:
     async def scenario() -> None:
         async with both() as (simulator, running):

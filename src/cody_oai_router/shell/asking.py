@@ -17,7 +17,7 @@ from cody_oai_router.events import Usage
 from cody_oai_router.exchange import Again, Plan
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import ClientError, Clocks, Incoming, Outgoing
-from cody_oai_router.lessons import Lesson
+from cody_oai_router.lessons import UNMISTAKABLE, Lesson
 from cody_oai_router.relay import Source, Upstream
 from cody_oai_router.roads import choose
 from cody_oai_router.shell.failures import fault_of
@@ -150,6 +150,8 @@ class Asking:
         self._before.add(again.why)
         if again.lesson is not None:
             self._lessons |= {again.lesson}
+            if again.lesson in UNMISTAKABLE:
+                self._shop.instance.learn(tried.ref, (again.lesson,))
         if again.why == "older":
             self._refused.add(tried.road.version)
         if again.why == "gate":
