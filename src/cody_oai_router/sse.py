@@ -81,18 +81,15 @@ class Splitter:
         return frames
 
     def _whole_frames(self, data: bytes) -> list[Frame]:
-        if data.startswith(b"data: ") and data.count(b"\n") == 2:  # noqa: PLR2004 - the two that end it: one event
-            return [Frame(b"", data[6:-2])]
-        frames: list[Frame] = []
-        for block in data[:-2].split(b"\n\n"):
-            if block.startswith(b"data: ") and b"\n" not in block:
-                frames.append(Frame(b"", block[6:]))
-            elif block.startswith(b"event: ") and (named := _named(block)) is not None:
-                frames.append(named)
-            else:
-                for line in block.split(b"\n"):
-                    self._line(line, frames)
-                self._blank(frames)
+        blocks = data[:-2].split(b"\n\n")
+        frames = _alike(data, blocks)
+        if frames is not None:
+            return frames
+        frames = []
+        for block in blocks:
+            for line in block.split(b"\n"):
+                self._line(line, frames)
+            self._blank(frames)
         return frames
 
     def _feed_lines(self, data: bytes) -> list[Frame]:
@@ -166,10 +163,21 @@ class Splitter:
         self._event = b""
 
 
-def _named(block: bytes) -> Frame | None:
-    """Reads a block of one name and one line of data, as nearly all of Cody's stream is; nothing where there is more in it."""
-    name, _, data = block[7:].partition(b"\n")
-    return Frame(name, data[6:]) if data.startswith(b"data: ") and b"\n" not in data else None
+def _alike(data: bytes, blocks: list[bytes]) -> list[Frame] | None:
+    """Reads blocks that all begin alike and have one line of data each; nothing where one is different.
+
+    Looked at together, since a look at each block costs more than all else that is done with it (counted: 5,000 instructions of 7,700).
+    """
+    start = data.find(b"data: ") + 6
+    opening = data[:start]
+    lines = 1 if start == 6 else 2  # noqa: PLR2004 - the length of `data: `
+    if lines == 2 and not (opening.startswith(b"event: ") and opening.find(b"\n") == start - 7):  # noqa: PLR2004 - a name and data
+        return None
+    others = len(blocks) - 1
+    if data.count(b"\n") != (lines + 1) * len(blocks) or data.count(b"\n\n" + opening) != others:
+        return None
+    name = opening[7:-7]
+    return [Frame(name, block[start:]) for block in blocks]
 
 
 def write_data(payload: bytes) -> bytes:
