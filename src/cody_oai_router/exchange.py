@@ -246,7 +246,7 @@ def _instructed(prompt: Prompt, turns: _Turns, notes: set[str]) -> _Turns:
 
 def _adapted(prompt: Prompt, turns: _Turns, ref: str, road: Road, notes: set[str], *, native: bool) -> Prompt:
     """Gives the prompt as it is sent: with other turns, and without what the model or the endpoint would refuse."""
-    temperature, top_p, changed = prompt.temperature, prompt.top_p, set[str]()
+    temperature, top_p, changed = prompt.temperature, prompt.top_p, frozenset[str]()
     if temperature is not None or top_p is not None:
         temperature, top_p, changed = clamp(temperature, top_p, ref)
     predicts = road.endpoint == "cody" and road.version >= _PREDICTS_SINCE
@@ -266,7 +266,7 @@ def _adapted(prompt: Prompt, turns: _Turns, ref: str, road: Road, notes: set[str
 
 def _sent_stop(prompt: Prompt, ref: str, *, native: bool) -> tuple[str, ...]:
     """Gives the stop sequences that upstream may act on; all of them are kept here (`answering`)."""
-    if prompt.format is not None or (prompt.tools and not native) or takes_no_stop(ref):
+    if not prompt.stop or prompt.format is not None or (prompt.tools and not native) or takes_no_stop(ref):
         return ()  # one might stand in a call or before the JSON, and some models refuse them
     return tuple(stop for stop in prompt.stop if stop.strip())  # Claude refuses white space alone
 

@@ -81,6 +81,8 @@ class Splitter:
         return frames
 
     def _whole_frames(self, data: bytes) -> list[Frame]:
+        if data.startswith(b"data: ") and data.count(b"\n") == 2:  # noqa: PLR2004 - the two that end it: one event
+            return [Frame(b"", data[6:-2])]
         blocks = data[:-2].split(b"\n\n")
         frames = _alike(data, blocks)
         if frames is not None:

@@ -26,7 +26,13 @@ _REPLY: Final = _json_answer(reply_body())
 _LISTING: Final = _json_answer(
     b'{"object":"list","data":[{"id":"%b","object":"model","created":0,"owned_by":"openai"}]}' % REF.encode()
 )
-_SUPPORTED: Final = _json_answer(b'{"models":null}')
+# What an instance says of itself, by a part of the address.
+_PAGES: Final = {
+    b"/.api/llm/models": _LISTING,
+    b"/supported-models": _json_answer(b'{"models":null}'),
+    b"/client-config": _json_answer(b'{"codyEnabled":true,"latestSupportedCompletionsStreamAPIVersion":9}'),
+    b"/graphql": _json_answer(b'{"data":{}}'),
+}
 
 
 class Upstream:
@@ -74,8 +80,10 @@ class _Connection(asyncio.Protocol):
             self._answer(request)
 
     def _answer(self, request: bytearray) -> None:
-        if request.startswith(b"GET"):
-            self._transport.write(_SUPPORTED if b"supported-models" in request[:200] else _LISTING)
+        line = request.partition(b"\r\n")[0]
+        page = next((page for part, page in _PAGES.items() if part in line), None)
+        if page is not None:
+            self._transport.write(page)
             return
         wanted = read_tag(request)
         if wanted.manner == "whole":

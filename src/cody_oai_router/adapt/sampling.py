@@ -12,6 +12,7 @@ Of the two the one that says something stays: a temperature of 1 is everybody's 
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 # The highest temperature that Claude takes, and the default of all.
@@ -25,7 +26,11 @@ _ONE_OF_BOTH_SINCE: Final = (4, 1)
 _NEITHER_SINCE: Final = (4, 7)
 
 
-def clamp(temperature: float | None, top_p: float | None, ref: str) -> tuple[float | None, float | None, set[str]]:
+# Programs send the same few numbers with every request, and the patterns below cost more than all else about them.
+@lru_cache(maxsize=256)
+def clamp(
+    temperature: float | None, top_p: float | None, ref: str
+) -> tuple[float | None, float | None, frozenset[str]]:
     """Gives both as the model of that reference takes them, and notes of what was changed."""
     taken, taken_p = _taken(temperature, top_p, ref.rpartition("::")[2].lower())
     notes: set[str] = set()
@@ -33,7 +38,7 @@ def clamp(temperature: float | None, top_p: float | None, ref: str) -> tuple[flo
         notes.add("temperature:dropped" if taken is None else "temperature:clamped")
     if taken_p != top_p:
         notes.add("top_p:dropped")
-    return taken, taken_p, notes
+    return taken, taken_p, frozenset(notes)
 
 
 def takes_no_stop(ref: str) -> bool:
