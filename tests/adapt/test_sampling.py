@@ -61,37 +61,37 @@ OTHERS = [
 
 @pytest.mark.parametrize("ref", NEITHER)
 def test_where_both_are_fixed_both_are_dropped(ref: str) -> None:
-    assert clamp(0.2, 0.9, ref) == (None, None, {TEMPERATURE, TOP_P})
-    assert clamp(1, None, ref) == (None, None, {TEMPERATURE})
-    assert clamp(None, 1, ref) == (None, None, {TOP_P})
+    assert clamp(0.2, 0.9, ref) == (None, None, frozenset({TEMPERATURE, TOP_P}))
+    assert clamp(1, None, ref) == (None, None, frozenset({TEMPERATURE}))
+    assert clamp(None, 1, ref) == (None, None, frozenset({TOP_P}))
 
 
 @pytest.mark.parametrize("ref", ONE_OF_BOTH)
 def test_where_one_is_taken_the_one_that_says_something_stays(ref: str) -> None:
-    assert clamp(0.2, 0.9, ref) == (0.2, None, {TOP_P})
-    assert clamp(0, 1, ref) == (0, None, {TOP_P})
-    assert clamp(1, 0.1, ref) == (None, 0.1, {TEMPERATURE})
-    assert clamp(1.5, 0.1, ref) == (1, None, {CLAMPED, TOP_P})
-    assert clamp(None, 0.1, ref) == (None, 0.1, set())
-    assert clamp(2, None, ref) == (1, None, {CLAMPED})
+    assert clamp(0.2, 0.9, ref) == (0.2, None, frozenset({TOP_P}))
+    assert clamp(0, 1, ref) == (0, None, frozenset({TOP_P}))
+    assert clamp(1, 0.1, ref) == (None, 0.1, frozenset({TEMPERATURE}))
+    assert clamp(1.5, 0.1, ref) == (1, None, frozenset({CLAMPED, TOP_P}))
+    assert clamp(None, 0.1, ref) == (None, 0.1, frozenset())
+    assert clamp(2, None, ref) == (1, None, frozenset({CLAMPED}))
 
 
 @pytest.mark.parametrize("ref", BOTH)
 def test_an_older_claude_takes_both_and_is_never_hotter_than_1(ref: str) -> None:
-    assert clamp(0.2, 0.9, ref) == (0.2, 0.9, set())
-    assert clamp(1, 0.9, ref) == (1, 0.9, set())
-    assert clamp(1.01, 0.9, ref) == (1, 0.9, {CLAMPED})
-    assert clamp(None, 0.9, ref) == (None, 0.9, set())
+    assert clamp(0.2, 0.9, ref) == (0.2, 0.9, frozenset())
+    assert clamp(1, 0.9, ref) == (1, 0.9, frozenset())
+    assert clamp(1.01, 0.9, ref) == (1, 0.9, frozenset({CLAMPED}))
+    assert clamp(None, 0.9, ref) == (None, 0.9, frozenset())
 
 
 @pytest.mark.parametrize("ref", OTHERS)
 def test_others_are_left_alone(ref: str) -> None:
-    assert clamp(2, 0.1, ref) == (2, 0.1, set())
+    assert clamp(2, 0.1, ref) == (2, 0.1, frozenset())
 
 
 @pytest.mark.parametrize("ref", [NEITHER[0], ONE_OF_BOTH[0], BOTH[0], OTHERS[0]])
 def test_what_is_not_said_is_not_said(ref: str) -> None:
-    assert clamp(None, None, ref) == (None, None, set())
+    assert clamp(None, None, ref) == (None, None, frozenset())
 
 
 shares = st.one_of(st.none(), st.floats(0, 1))
@@ -104,4 +104,4 @@ def test_every_change_is_noted_and_a_second_time_changes_nothing(
     taken, taken_p, notes = clamp(temperature, top_p, ref)
     assert (taken == temperature) == notes.isdisjoint({TEMPERATURE, CLAMPED})
     assert (taken_p == top_p) == (TOP_P not in notes)
-    assert clamp(taken, taken_p, ref) == (taken, taken_p, set())
+    assert clamp(taken, taken_p, ref) == (taken, taken_p, frozenset())

@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from cody_oai_router.adapt.json_walk import JsonWalker
 from cody_oai_router.events import Adapted, CallStart, Event, Failed, Stop, Text
 from cody_oai_router.faults import Fault
 
@@ -37,10 +38,6 @@ _FAR: Final = 256
 _VALUES: Final = tuple(']{["-0123456789')
 _WORDS: Final = ("true", "false", "null")
 
-_IN_STRING: Final = re.compile(r'["\\\x00-\x1f]')
-_OUTSIDE_STRING: Final = re.compile(r'["{}\[\]]')
-_ESCAPES: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-
 
 class JsonText:
     """Passes on the JSON document of one answer; other events pass. An answer that ends by itself without a whole one has failed.
@@ -56,12 +53,12 @@ class JsonText:
         "_held",
         "_listed",
         "_looked",
-        "_mender",
         "_over",
         "_phase",
         "_size",
         "_unreadable",
         "_unwrapped",
+        "_walker",
     )
 
     def __init__(self, *, arrays: bool = False) -> None:
@@ -69,7 +66,7 @@ class JsonText:
         self._phase: Literal["before", "inside", "after"] = "before"
         self._held = ""  # what stands before the document, or may be its beginning
         self._looked = 0  # how far that holds no beginning
-        self._mender = _Mender()
+        self._walker = JsonWalker()
         self._document: list[str] = []
         self._size = 0
         self._fault: Fault | None = None
@@ -151,7 +148,7 @@ class JsonText:
 
     def _inside(self, text: str, out: list[Event]) -> str:
         """Passes on what belongs to the document; gives what follows it."""
-        piece, end = self._mender.walk(text)
+        piece, end = self._walker.walk(text)
         if piece:
             out.append(Text(piece))
         self._document.append(piece)
@@ -183,7 +180,7 @@ class JsonText:
             return self._fail(self._fault, out)
         if self._unwrapped:
             out.append(Adapted("response_format:unwrapped"))
-        if self._mender.mended:
+        if self._walker.mended:
             out.append(Adapted("response_format:mended"))
         out.append(event)
         return None
@@ -195,41 +192,6 @@ class JsonText:
     def _none(self) -> Fault:
         document = "a JSON document" if self._arrays else "a JSON object"
         return _fault(f"The model answered without {document}, which response_format asks for.")
-
-
-class _Mender:
-    """Follows a document to its end by its brackets, and mends control characters in its strings."""
-
-    __slots__ = ("_depth", "_escaped", "_in_string", "mended")
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._in_string = False
-        self._escaped = False  # the last piece ended in a backslash
-        self.mended = False
-
-    def walk(self, text: str) -> tuple[str, int | None]:
-        """Takes the next text; gives what of it belongs to the document, as JSON, and where the document ends."""
-        pieces: list[str] = []
-        start = 0
-        position = 1 if self._escaped and text else 0
-        self._escaped = self._escaped and not text
-        while match := (_IN_STRING if self._in_string else _OUTSIDE_STRING).search(text, position):
-            mark, position = match.group(), match.end()
-            if mark == '"':
-                self._in_string = not self._in_string
-            elif mark == "\\":
-                position += 1
-                self._escaped = position > len(text)
-            elif self._in_string:
-                pieces += (text[start : position - 1], _ESCAPES.get(mark, f"\\u{ord(mark):04x}"))
-                start = position
-                self.mended = True
-            else:
-                self._depth += 1 if mark in "{[" else -1
-                if self._depth == 0:
-                    return "".join((*pieces, text[start:position])), position
-        return "".join((*pieces, text[start:])), None
 
 
 def _judge(document: str) -> Fault | None:

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from cody_oai_router.adapt.json_walk import JsonWalker
 from cody_oai_router.events import CallArguments, CallStart, Event
 
 SPACE: Final = " \t\r\n"
@@ -27,9 +28,6 @@ _BEFORE_OBJECT: Final = re.compile(r"[ \t\r\n]*(?:`{1,3}[\w-]*[ \t\r\n]*)?")
 _NAME: Final = re.compile(r'\{[ \t\r\n]*"name"[ \t\r\n]*:[ \t\r\n]*("(?:[^"\\]|\\.)*")')
 _ARGUMENTS: Final = re.compile(r'[ \t\r\n]*,[ \t\r\n]*"arguments"[ \t\r\n]*:[ \t\r\n]*(?=\{)')
 
-_IN_STRING: Final = re.compile(r'["\\\x00-\x1f]')
-_OUTSIDE_STRING: Final = re.compile(r'["{}\[\]]')
-_ESCAPES: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _string = msgspec.json.Decoder(str)
@@ -64,7 +62,7 @@ class Call:
         self._phase: Literal["head", "arguments", "after", "rest", "complete", "over"] = "head"
         self._held: list[str] = []
         self._size = 0
-        self._json = _Json()
+        self._json = JsonWalker()
         self.name = ""
         self.whole = False
         self.repaired = False
@@ -100,7 +98,7 @@ class Call:
             written = self.written()
             start = self._recognise(written[:MAX_HEAD])
             if start:
-                self._begin(_Json(depth=1), "arguments", out)
+                self._begin(JsonWalker(depth=1), "arguments", out)
                 return written[start:]
         _, end = self._json.walk(text, 0)
         if end is not None and before + end <= MAX_HELD:
@@ -128,7 +126,7 @@ class Call:
         self.name = name
         return arguments.end()
 
-    def _begin(self, json: "_Json", phase: Literal["arguments", "complete"], out: list[Event]) -> None:
+    def _begin(self, json: JsonWalker, phase: Literal["arguments", "complete"], out: list[Event]) -> None:
         out.append(CallStart(self._index, self._id, self.name))
         self._held.clear()
         self._json = json
@@ -186,41 +184,6 @@ class Call:
         return litter
 
 
-class _Json:
-    """Follows JSON text by its brackets, and mends line breaks in its strings, which models write as they are."""
-
-    __slots__ = ("_depth", "_escaped", "_in_string", "mended")
-
-    def __init__(self, depth: int = 0) -> None:
-        self._depth = depth
-        self._in_string = False
-        self._escaped = False  # the last piece ended in a backslash
-        self.mended = False
-
-    def walk(self, text: str, until: int) -> tuple[str, int | None]:
-        """Takes the next text up to the bracket that closes down to a depth; gives it as JSON, and where that bracket ends."""
-        pieces: list[str] = []
-        start = 0
-        position = 1 if self._escaped and text else 0
-        self._escaped = self._escaped and not text
-        while match := (_IN_STRING if self._in_string else _OUTSIDE_STRING).search(text, position):
-            mark, position = match.group(), match.end()
-            if mark == '"':
-                self._in_string = not self._in_string
-            elif mark == "\\":
-                position += 1
-                self._escaped = position > len(text)
-            elif self._in_string:
-                pieces += (text[start : position - 1], _ESCAPES.get(mark, f"\\u{ord(mark):04x}"))
-                start = position
-                self.mended = True
-            else:
-                self._depth += 1 if mark in "{[" else -1
-                if self._depth == until:
-                    return "".join((*pieces, text[start:position])), position
-        return "".join((*pieces, text[start:])), None
-
-
 def _start(text: str) -> int:
     """Gives where the object begins: after white space, and a code fence inside the markers."""
     before = _BEFORE_OBJECT.match(text)
@@ -228,7 +191,7 @@ def _start(text: str) -> int:
 
 
 def _mended(text: str) -> str:
-    return _Json().walk(text, 0)[0]
+    return JsonWalker().walk(text, 0)[0]
 
 
 def _decoded(text: str) -> str:
