@@ -187,6 +187,7 @@ def _router_environment(place: Place) -> dict[str, str]:
         "SOURCEGRAPH_API_TOKEN": "sgp_" + "0" * 40,
         "PORT": str(place.port),
         "ROUTER_HOST": "127.0.0.1",
+        "SOURCEGRAPH_API": os.environ.get("BENCH_API", "auto"),  # cody: streams in its words instead
         "MAX_CONNECTIONS": str(CONNECTIONS),
         "MAX_UPSTREAM_CONNECTIONS": str(CONNECTIONS),
         "SHUTDOWN_GRACE": "0.1",

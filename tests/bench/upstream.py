@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Final, cast
 
-from bench.work import MARK, REF, WORD, Wanted, event, read_tag, reply_body
+from bench.work import MARK, REF, WORD, Wanted, cody_event, event, read_tag, reply_body
 
 # Seconds between two batches of an answer that nobody can see before its end.
 TIMED_STEP: Final = 0.005
@@ -23,6 +23,7 @@ def _json_answer(body: bytes) -> bytes:
 
 
 _REPLY: Final = _json_answer(reply_body())
+_CODY_REPLY: Final = _json_answer(b'{"completion":"%b","stopReason":"end_turn"}' % (b"hello " * 150))
 _LISTING: Final = _json_answer(
     b'{"object":"list","data":[{"id":"%b","object":"model","created":0,"owned_by":"openai"}]}' % REF.encode()
 )
@@ -86,16 +87,21 @@ class _Connection(asyncio.Protocol):
             self._transport.write(page)
             return
         wanted = read_tag(request)
+        codys = b"/completions/stream" in line
         if wanted.manner == "whole":
-            self._transport.write(_REPLY)
+            self._transport.write(_CODY_REPLY if codys else _REPLY)
         else:
-            _Stream(self._upstream, self._transport, wanted).step()
+            write = cody_event if codys else event
+            _Stream(self._upstream, self._transport, wanted, write).step()
 
 
 class _Stream:
     """One answer in events."""
 
-    def __init__(self, upstream: Upstream, transport: asyncio.Transport, wanted: Wanted) -> None:
+    def __init__(
+        self, upstream: Upstream, transport: asyncio.Transport, wanted: Wanted, write: Callable[..., bytes]
+    ) -> None:
+        self._write = write
         self._upstream = upstream
         self._transport = transport
         self._wanted = wanted
@@ -108,7 +114,7 @@ class _Stream:
         """Writes the next batch: one chunk, one write."""
         count = min(self._wanted.batch, self._left)
         self._left -= count
-        payload = event(WORD) * (count - 1) + event(MARK, last=not self._left)
+        payload = self._write(WORD) * (count - 1) + self._write(MARK, last=not self._left)
         head, self._head = self._head, b""
         end = b"" if self._left else _LAST_CHUNK
         self._transport.write(b"%b%x\r\n%b\r\n%b" % (head, len(payload), payload, end))

@@ -113,6 +113,12 @@ def reply_body() -> bytes:
     return _reply("y" * (REPLY_BYTES - len(_reply(""))))
 
 
+def cody_event(text: str, *, last: bool = False) -> bytes:
+    """Writes one event of Cody's stream (contract §4.4); the last one with all that ends it."""
+    end = b'event: completion\ndata: {"stopReason":"end_turn"}\n\nevent: done\ndata: {}\n\n' if last else b""
+    return b"event: completion\ndata: " + _compact({"deltaText": text}) + b"\n\n" + end
+
+
 def event(text: str, *, last: bool = False) -> bytes:
     """Writes one event of a stream (contract §3.2): a new chunk with empty model and finish word, the role repeated."""
     choice = {
