@@ -78,11 +78,6 @@ def test_the_instruction_comes_first() -> None:
     assert (first.role, said(first), rest, notes) == ("system", INSTRUCTION, list(given), {"tools:emulated"})
 
 
-def test_a_call_can_be_demanded() -> None:
-    (first,), _ = describe((), (READ,), NONCE, choice="required")
-    assert said(first).endswith("except to call. You must call at least one tool now.")
-
-
 @pytest.mark.parametrize(
     ("schema", "line"),
     [

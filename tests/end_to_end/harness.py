@@ -400,6 +400,18 @@ def chats(simulator: Simulator) -> list[Received]:
     return [received for received in simulator.received if received.path == CHAT_PATH]
 
 
+def roads(simulator: Simulator) -> list[str]:
+    """The endpoints that were asked for a completion, in order, with the api-version where there is one."""
+    found = []
+    for received in simulator.received:
+        if received.path == CHAT_PATH:
+            found.append("llm")
+        elif received.path == CODY_PATH:
+            fields = dict(pair.split("=") for pair in received.query.split("&"))
+            found.append(f"cody {fields.get('api-version', 'none')}")
+    return found
+
+
 async def nth_chat(simulator: Simulator, number: int) -> Received:
     """Waits until upstream has received this many chat requests; gives the last of them."""
     while len(chats(simulator)) < number:

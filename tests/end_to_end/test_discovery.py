@@ -10,7 +10,6 @@ import pytest
 from cody_oai_router.shell import instance
 from cody_oai_router.simulator import Close, Fault, Hold, Ordinary, Received, Reply, Send, Simulator, Text, faults
 from end_to_end.harness import (
-    CHAT_PATH,
     CODY_PATH,
     END,
     GPT,
@@ -21,6 +20,7 @@ from end_to_end.harness import (
     connected,
     get,
     request,
+    roads,
     run,
     words,
 )
@@ -41,18 +41,6 @@ TWO = [{"role": "user", "content": "A"}, {"role": "user", "content": "B"}]
 
 def asked(simulator: Simulator, path: str) -> list[Received]:
     return [received for received in simulator.received if received.path == path]
-
-
-def roads(simulator: Simulator) -> list[str]:
-    """The endpoints that were asked, in order, with the api-version where there is one."""
-    found = []
-    for received in simulator.received:
-        if received.path == CHAT_PATH:
-            found.append("llm")
-        elif received.path == CODY_PATH:
-            fields = dict(pair.split("=") for pair in received.query.split("&"))
-            found.append(f"cody {fields.get('api-version', 'none')}")
-    return found
 
 
 @pytest.mark.parametrize(

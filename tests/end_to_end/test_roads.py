@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cody_oai_router.simulator import Simulator, faults
+from cody_oai_router.simulator import faults
 from end_to_end.harness import (
     CHAT_PATH,
     CODY_PATH,
@@ -15,6 +15,7 @@ from end_to_end.harness import (
     connected,
     get,
     request,
+    roads,
     router,
     run,
     simulated,
@@ -25,18 +26,6 @@ from end_to_end.matrix import PIXEL, TOOLS
 CONFIG = "/.api/client-config"
 AUTO = {"SOURCEGRAPH_API": "auto"}
 OFFERED: dict[str, Any] = {"content": "What is the weather?", "tools": TOOLS[:1]}
-
-
-def roads(simulator: Simulator) -> list[str]:
-    """The endpoints that were asked, in order, with their api-versions."""
-    found = []
-    for received in simulator.received:
-        if received.path == CHAT_PATH:
-            found.append("llm")
-        elif received.path == CODY_PATH:
-            fields = dict(pair.split("=") for pair in received.query.split("&"))
-            found.append(f"cody {fields.get('api-version', 'none')}")
-    return found
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The LLM API as an upstream (contract §2.1): its path and its dialect."""
+"""The LLM API as an upstream (contract §2.1): its dialect."""
 
 import msgspec
 import pytest
@@ -7,15 +7,14 @@ from cody_oai_router.conversation import Prompt, TextPart, Turn
 from cody_oai_router.dialects import llm_chat
 from cody_oai_router.relay import Upstream
 from cody_oai_router.upstreams import llm_api
-from cody_oai_router.upstreams.llm_api import PATH, Reader, read_reply, write_prompt
+from cody_oai_router.upstreams.llm_api import Reader, read_reply, write_prompt
 
 HI = Prompt(model="m", turns=(Turn(role="user", parts=(TextPart(msgspec.Raw(b'"hi"')),)),))
 
 
-def test_where_it_is_and_what_it_speaks() -> None:
+def test_what_it_speaks() -> None:
     upstream: Upstream = llm_api
     assert (upstream.Reader, upstream.read_reply) == (Reader, read_reply) == (llm_chat.Reader, llm_chat.read_reply)
-    assert PATH == "/.api/llm/chat/completions"
 
 
 @pytest.mark.parametrize("version", [0, 9])

@@ -7,14 +7,12 @@ written out in the same form, with the same nonce: a model imitates what it sees
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from cody_oai_router.adapt.tool_call import closing, opening
 from cody_oai_router.conversation import Part, TextPart, Tool, ToolCall, Turn
-
-Choice = Literal["auto", "required"]
 
 _BEFORE_TOOLS: Final = (
     'You can call the tools in <TOOLS>, one JSON object per line; "parameters" is the JSON schema of the arguments.\n'
@@ -28,7 +26,6 @@ _AFTER_TOOLS: Final = (
     'in the next message in <TOOL_RESULT> tags (call="2" marks the second of several calls). '
     "Never write a result yourself, and never write this marker except to call."
 )
-_REQUIRED: Final = " You must call at least one tool now."
 
 _NEW_LINE: Final = rb"\n"  # inside a JSON string
 
@@ -36,13 +33,10 @@ _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def describe(
-    turns: tuple[Turn, ...], tools: tuple[Tool, ...], nonce: str, *, choice: Choice = "auto"
-) -> tuple[tuple[Turn, ...], set[str]]:
+def describe(turns: tuple[Turn, ...], tools: tuple[Tool, ...], nonce: str) -> tuple[tuple[Turn, ...], set[str]]:
     """Gives turns without calls and results that say the same in text, and notes of what was changed.
 
-    With tools, an instruction comes first, as a system turn. `nonce` is lower-case hex; `choice` tells whether the model
-    may answer without a call.
+    With tools, an instruction comes first, as a system turn. `nonce` is lower-case hex.
     """
     notes: set[str] = set()
     labels: dict[str, bytes] = {}
@@ -51,7 +45,7 @@ def describe(
     adapted = [_adapt(turn, write_call, labels, notes) for turn in turns]
     if tools:
         notes.add("tools:emulated")
-        adapted.insert(0, Turn(role="system", parts=(TextPart(_instruction(tools, nonce, choice)),)))
+        adapted.insert(0, Turn(role="system", parts=(TextPart(_instruction(tools, nonce)),)))
     return tuple(adapted), notes
 
 
@@ -111,10 +105,8 @@ def _arguments(text: str) -> str:
     return text
 
 
-def _instruction(tools: tuple[Tool, ...], nonce: str, choice: Choice) -> msgspec.Raw:
+def _instruction(tools: tuple[Tool, ...], nonce: str) -> msgspec.Raw:
     after = _AFTER_TOOLS.format(opening=opening(nonce), closing=closing(nonce))
-    if choice == "required":
-        after += _REQUIRED
     lines = _NEW_LINE.join(map(_line, tools))
     return _text(_inner(_BEFORE_TOOLS) + lines + _inner(after)).text
 

@@ -8,9 +8,7 @@ from typing import Final
 from cody_oai_router import __version__
 from cody_oai_router.dialects.cody_stream import Reader, read_reply, write_prompt
 
-__all__ = ["NEWEST", "PATH", "Reader", "newest_of", "older", "query", "read_reply", "write_prompt"]
-
-PATH: Final = "/.api/completions/stream"
+__all__ = ["NEWEST", "Reader", "newest_of", "older", "query", "read_reply", "write_prompt"]
 
 # The newest api-version whose meaning is known; an instance that offers newer ones takes this one too.
 NEWEST: Final = 9

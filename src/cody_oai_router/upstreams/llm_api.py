@@ -1,14 +1,10 @@
 """The LLM API: `POST {base}/.api/llm/chat/completions` (Format A in the contract)."""
 
-from typing import Final
-
 from cody_oai_router.conversation import Prompt
 from cody_oai_router.dialects import llm_chat
 from cody_oai_router.dialects.llm_chat import Reader, read_reply
 
-__all__ = ["PATH", "Reader", "read_reply", "write_prompt"]
-
-PATH: Final = "/.api/llm/chat/completions"
+__all__ = ["Reader", "read_reply", "write_prompt"]
 
 
 def write_prompt(prompt: Prompt, ref: str, *, max_tokens: int, stream: bool, version: int) -> list[bytes]:

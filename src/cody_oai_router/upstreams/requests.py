@@ -1,4 +1,4 @@
-"""Paths of an instance, and the header lines of requests to it: only the necessary ones, under the router's own name (contract §2.1, §4.2).
+"""Pages of an instance, and the header lines of requests to it: only the necessary ones, under the router's own name (contract §2.1, §4.2).
 
 Nothing of the client's headers comes here.
 """
