@@ -6,8 +6,12 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 STAMPS := .make
 CLIENTS := tests/clients/heavy
+# The Python that executables carry: the one that starts on older Linux where `make base` has built it, else this machine's.
+BASE ?= $(firstword $(wildcard build/base/python/bin/python3) $(PYTHON))
+FLOOR := $(if $(findstring build/base/,$(BASE)),--ceiling 2.31)
+FREEZER := .venv-binary/bin
 
-.PHONY: help run demo test test-clients bench bench-core fuzz check format lint types cover requirements env-example compatibility doctor models clean
+.PHONY: help run demo test test-clients bench bench-core bench-binary fuzz base binary folder check format lint types cover requirements env-example compatibility doctor models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -104,6 +108,8 @@ requirements: $(STAMPS)/dev ## renew the pinned requirements
 		--no-annotate --no-header --upgrade -o requirements/clients.txt requirements/clients.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --upgrade -o requirements/fuzz.txt requirements/fuzz.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --upgrade -o requirements/binary.txt requirements/binary.in
 
 env-example: $(STAMPS)/run ## write .env.example and the docs that come from tables
 	$(BIN)/python -m cody_oai_router.cli.reference
@@ -111,5 +117,23 @@ env-example: $(STAMPS)/run ## write .env.example and the docs that come from tab
 compatibility: $(STAMPS)/dev ## write docs/compatibility.md from runs against every simulated version
 	PYTHONPATH=tests $(BIN)/python -m end_to_end.matrix docs/compatibility.md
 
-clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-clients .venv-fuzz $(CLIENTS)/*/node_modules $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*
+base: ## build the Python that Linux executables carry (needs root and debootstrap; some 40 minutes)
+	nice sh release/base.sh build/base
+
+FROZEN := $(STAMPS)/binary$(subst /,-,$(BASE))
+$(FROZEN): requirements/binary.txt $(STAMPS)/run
+	@$(BASE) -m venv --clear --without-pip .venv-binary
+	@$(BIN)/python -m pip --python .venv-binary install --quiet --disable-pip-version-check --require-hashes -r requirements/binary.txt
+	@rm -f $(STAMPS)/binary* && touch $@
+
+binary: $(FROZEN) ## build the executables for this system, test and measure them
+	@$(BIN)/python -m pip --python .venv-binary install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	$(FREEZER)/python release/build.py $(FLOOR)
+
+folder: binary
+
+bench-binary: ## measure the executables (make binary first; Linux)
+	@$(PYTHON) release/measures.py dist/cody-oai-router-linux dist/cody-oai-router/cody-oai-router
+
+clean: ## remove what the other targets made, but not build/base
+	rm -rf dist build/pyinstaller $(VENV) .venv-clients .venv-fuzz .venv-binary $(CLIENTS)/*/node_modules $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*
