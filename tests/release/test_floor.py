@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
-import floor
 import pytest
+
+import floor
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the gate is for Linux, and its stand-in is a shell script"
