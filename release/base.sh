@@ -75,6 +75,9 @@ make -s -j "$jobs" PROFILE_TASK='-m test --pgo --timeout=300'
 make -s install >/dev/null
 
 cp -a /usr/lib/x86_64-linux-gnu/libffi.so.7* /lib/x86_64-linux-gnu/libz.so.1* $prefix/lib/
+mkdir -p $prefix/licences
+cp /src/openssl/LICENSE.txt $prefix/licences/OpenSSL.txt
+for library in libffi7 zlib1g libc6; do cp /usr/share/doc/$library/copyright $prefix/licences/$library.txt; done
 rm -rf $prefix/lib/*.a $prefix/lib/cmake $prefix/lib/python3.*/config-*/*.a
 find $prefix -name __pycache__ -prune -exec rm -rf {} +
 for file in $(find $prefix/bin $prefix/lib -type f \( -name '*.so*' -o -name 'python3.??' \)); do
