@@ -11,7 +11,7 @@ BASE ?= $(firstword $(wildcard build/base/python/bin/python3) $(PYTHON))
 FLOOR := $(if $(findstring build/base/,$(BASE)),--ceiling 2.31)
 FREEZER := .venv-binary/bin
 
-.PHONY: help run demo test test-clients bench bench-core bench-binary fuzz base binary folder check format lint types cover requirements env-example compatibility doctor models clean
+.PHONY: help run demo test test-clients bench bench-core bench-binary fuzz base binary binary-windows folder check format lint types cover requirements env-example compatibility doctor models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -110,6 +110,8 @@ requirements: $(STAMPS)/dev ## renew the pinned requirements
 		--no-annotate --no-header --upgrade -o requirements/fuzz.txt requirements/fuzz.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --upgrade -o requirements/binary.txt requirements/binary.in
+	$(BIN)/uv pip compile --quiet --python-platform windows --python-version 3.13 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --upgrade -c requirements/binary.txt -o requirements/windows.txt requirements/binary.in
 
 env-example: $(STAMPS)/run ## write .env.example and the docs that come from tables
 	$(BIN)/python -m cody_oai_router.cli.reference
@@ -130,10 +132,13 @@ binary: $(FROZEN) ## build the executables for this system, test and measure the
 	@$(BIN)/python -m pip --python .venv-binary install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
 	$(FREEZER)/python release/build.py $(FLOOR)
 
+binary-windows: $(STAMPS)/run ## build the executables for Windows and test them, under Wine (needs wine and openssl)
+	@$(BIN)/python release/windows.py
+
 folder: binary
 
 bench-binary: ## measure the executables (make binary first; Linux)
 	@$(PYTHON) release/measures.py dist/cody-oai-router-linux dist/cody-oai-router/cody-oai-router
 
 clean: ## remove what the other targets made, but not build/base
-	rm -rf dist build/pyinstaller $(VENV) .venv-clients .venv-fuzz .venv-binary $(CLIENTS)/*/node_modules $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*
+	rm -rf dist build/pyinstaller-* build/windows $(VENV) .venv-clients .venv-fuzz .venv-binary $(CLIENTS)/*/node_modules $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*

@@ -25,7 +25,7 @@ NAME: Final = "cody-oai-router"
 ENDING: Final = ".exe" if sys.platform == "win32" else ""
 SYSTEMS: Final = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 SINGLE: Final = DIST / {"linux": f"{NAME}-linux", "darwin": f"{NAME}-macos"}.get(sys.platform, f"{NAME}.exe")
-FOLDER: Final = DIST / NAME
+FOLDER: Final = DIST / (f"{NAME}-windows" if sys.platform == "win32" else NAME)
 # What stands beside the executable in the archive.
 BESIDE: Final = (".env.example", "LICENSE", "README.md", "CHANGELOG.md")
 # Bytes of the single file: a quarter of what the program in Node had.
@@ -55,7 +55,13 @@ def freeze() -> None:
     subprocess.run(
         [
             *(sys.executable, "-m", "PyInstaller", "--noconfirm", "--clean", "--log-level", "ERROR"),
-            *("--distpath", DIST, "--workpath", ROOT / "build" / "pyinstaller", HERE / f"{NAME}.spec"),
+            *(
+                "--distpath",
+                DIST,
+                "--workpath",
+                ROOT / "build" / f"pyinstaller-{SYSTEMS[sys.platform]}",
+                HERE / f"{NAME}.spec",
+            ),
         ],
         check=True,
         # Compiled files without a date of their own, and sets in one order: the same input gives the same file.
