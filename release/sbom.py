@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 from packaging.requirements import Requirement
 
@@ -92,7 +93,7 @@ class Pinned(NamedTuple):
 class Interpreter(NamedTuple):
     """The Python that an executable carries: versions of what came with it, and what decides its dependencies.
 
-    `sources` are the Debian source packages that it was built from, empty where Debian had no part in it.
+    `sources` are the versions of what Debian built or patched of it, empty where Debian had no part.
     """
 
     versions: Mapping[str, str]
@@ -139,19 +140,16 @@ def owner(path: str) -> str | None:
 
 def python_component(name: str, pinned: Pinned) -> dict[str, Any]:
     """Describes a package of PyPI."""
-    return _component(name, pinned.version, f"pkg:pypi/{name}@{pinned.version}") | {"hashes": _hashes(pinned.hashes)}
+    return _component(name, pinned.version, _purl("pypi", name, pinned.version)) | {"hashes": _hashes(pinned.hashes)}
 
 
 def native_component(name: str, interpreter: Interpreter) -> dict[str, Any]:
     """Describes what came with the interpreter; the version is left out where nobody can tell it."""
-    packaged = next(
-        (source for source in interpreter.sources if re.fullmatch(rf"{_source_name(name)}[\d.]*", source)), None
-    )
-    if packaged is not None:
-        version = interpreter.sources[packaged]
-        return _component(name, version, f"pkg:deb/debian/{packaged}@{version}?arch=source")
+    source = interpreter.sources.get(name)
+    if source is not None:
+        return _component(name, source, _purl("deb/debian", name, source) + "?arch=source")
     version = interpreter.versions.get(name, "")
-    described = _component(name, version, f"pkg:generic/{name}@{version}" if version else f"pkg:generic/{name}")
+    described = _component(name, version, _purl("generic", name, version))
     return described | ({"cpe": f"cpe:2.3:a:{_CPE[name]}:{version}:*:*:*:*:*:*:*"} if name in _CPE and version else {})
 
 
@@ -184,7 +182,7 @@ def of_folder(
 
 def write(project: Mapping[str, Any], components: Sequence[Mapping[str, Any]], epoch: int) -> str:
     """Writes the document; `epoch` is its time in seconds since 1970."""
-    main = _component(NAME, project["version"], f"pkg:pypi/{NAME}@{project['version']}")
+    main = _component(NAME, project["version"], _purl("pypi", NAME, project["version"]))
     main |= {
         "type": "application",
         "description": project["description"],
@@ -218,8 +216,8 @@ def _component(name: str, version: str, purl: str) -> dict[str, Any]:
     return described | {"purl": purl}
 
 
-def _source_name(name: str) -> str:
-    return "python" if name == "cpython" else re.escape(name)
+def _purl(kind: str, name: str, version: str) -> str:
+    return f"pkg:{kind}/{name}@{quote(version, safe='')}" if version else f"pkg:{kind}/{name}"
 
 
 def _hashes(digests: Iterable[str]) -> list[dict[str, str]]:
