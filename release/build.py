@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Final
 
 import floor
+import names
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent
 DIST: Final = ROOT / "dist"
 NAME: Final = "cody-oai-router"
 ENDING: Final = ".exe" if sys.platform == "win32" else ""
-SYSTEMS: Final = {"linux": "linux", "darwin": "macos", "win32": "windows"}
-SINGLE: Final = DIST / {"linux": f"{NAME}-linux", "darwin": f"{NAME}-macos"}.get(sys.platform, f"{NAME}.exe")
+MACHINE: Final = platform.machine().lower()
+SINGLE: Final = DIST / names.single(sys.platform, MACHINE)
 FOLDER: Final = DIST / NAME
 # What stands beside the executable in the archive.
 BESIDE: Final = (".env.example", "LICENSE", "README.md", "CHANGELOG.md")
@@ -90,7 +91,7 @@ def pack() -> Path:
     """Pack the folder with its README and example of settings; give the archive."""
     from cody_oai_router import __version__  # noqa: PLC0415 - from the environment that builds
 
-    name = f"{NAME}-{__version__}-{SYSTEMS[sys.platform]}-{platform.machine().lower()}"
+    name = names.packed(__version__, sys.platform, MACHINE)
     archive = DIST / f"{name}.tar.gz"
     with tarfile.open(archive, "w:gz", format=tarfile.GNU_FORMAT) as packed:
         for path in sorted(FOLDER.rglob("*")):
