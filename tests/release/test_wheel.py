@@ -143,6 +143,7 @@ def test_the_source_distribution_builds_the_same_wheel(sdist: Path, wheel: Path,
 
 def test_the_metadata_says_what_a_user_looks_for(metadata: Message) -> None:
     declared = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert metadata["Metadata-Version"] == "2.4"  # uploading fails where a tool meets one that it does not know
     assert metadata["Name"] == "cody-oai-router"
     assert metadata["Version"] == __version__ == declared["version"]
     assert metadata["Summary"] == declared["description"]
