@@ -20,8 +20,13 @@ TAG ?= v$(VERSION)
 # The date of everything that is built, so that the same commit gives the same bytes.
 export SOURCE_DATE_EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),1577836800)
 
-.PHONY: help run demo test test-clients bench bench-core fuzz check format lint types cover requirements env-example compatibility doctor models clean dist sbom sums \
-	changelog notes draft
+# The Python that executables carry: the one that starts on older Linux where `make base` has built it, else this machine's.
+BASE ?= $(firstword $(wildcard build/base/python/bin/python3) $(PYTHON))
+FLOOR := $(if $(findstring build/base/,$(BASE)),--ceiling 2.31)
+FREEZER := .venv-binary/$(SCRIPTS)
+
+.PHONY: help run demo test test-clients bench bench-core bench-binary fuzz base binary folder check format lint types cover requirements env-example compatibility doctor models clean \
+	dist sbom sums changelog notes draft
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -118,12 +123,32 @@ requirements: $(STAMPS)/dev ## renew the pinned requirements
 		--no-annotate --no-header --upgrade -o requirements/clients.txt requirements/clients.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --upgrade -o requirements/fuzz.txt requirements/fuzz.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --upgrade -o requirements/binary.txt requirements/binary.in
 
 env-example: $(STAMPS)/run ## write .env.example and the docs that come from tables
 	$(BIN)/python -m cody_oai_router.cli.reference
 
 compatibility: $(STAMPS)/dev ## write docs/compatibility.md from runs against every simulated version
 	PYTHONPATH=tests $(BIN)/python -m end_to_end.matrix docs/compatibility.md
+
+base: ## build the Python that Linux executables carry (needs root, or asks for it, and debootstrap; some 40 minutes)
+	nice $(if $(filter 0,$(shell id -u)),,sudo) sh release/base.sh build/base
+
+FROZEN := $(STAMPS)/binary$(subst /,-,$(BASE))
+$(FROZEN): requirements/binary.txt $(STAMPS)/run
+	@$(BASE) -m venv --clear --without-pip .venv-binary
+	@$(BIN)/python -m pip --python .venv-binary install --quiet --disable-pip-version-check --require-hashes -r requirements/binary.txt
+	@rm -f $(STAMPS)/binary* && touch $@
+
+binary: $(FROZEN) ## build the executables for this system, test and measure them
+	@$(BIN)/python -m pip --python .venv-binary install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	$(FREEZER)/python release/build.py $(FLOOR)
+
+folder: binary
+
+bench-binary: ## measure the executables (make binary first; Linux)
+	@$(PYTHON) release/measures.py dist/cody-oai-router-linux dist/cody-oai-router/cody-oai-router
 
 dist: $(STAMPS)/dev ## build the wheel and the source distribution into dist/, and try them
 	@rm -f dist/cody_oai_router-*.whl dist/cody_oai_router-*.tar.gz
@@ -135,7 +160,7 @@ sbom: $(STAMPS)/run ## write bills of materials (CycloneDX) of the package and o
 	$(BIN)/python release/sbom.py dist/cody_oai_router-$(VERSION).cdx.json
 	@for archive in dist/cody-oai-router-$(VERSION)-*.tar.gz; do \
 		[ ! -e "$$archive" ] || $(BIN)/python release/sbom.py --folder dist/cody-oai-router \
-			--python .venv-binary/$(SCRIPTS)/python --requirements requirements/binary.txt "$${archive%.tar.gz}.cdx.json" || exit 1; \
+			--python $(FREEZER)/python --requirements requirements/binary.txt "$${archive%.tar.gz}.cdx.json" || exit 1; \
 	done
 
 sums: ## write dist/SHA256SUMS of all files in dist/
@@ -157,5 +182,5 @@ draft: $(STAMPS)/run ## make a draft of the release on GitHub from dist/ (with g
 	gh release create "$(TAG)" --draft --verify-tag --title "Cody OAI Router $(TAG)" --notes-file build/notes.md \
 		$$(find dist -maxdepth 1 -type f | sort)
 
-clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-clients .venv-fuzz $(CLIENTS)/*/node_modules $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*
+clean: ## remove what the other targets made, but not build/base
+	rm -rf dist build/pyinstaller $(VENV) .venv-clients .venv-fuzz .venv-binary $(CLIENTS)/*/node_modules $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*

@@ -70,7 +70,7 @@ def source_date() -> str:
     if told:
         return told
     asked = subprocess.run(
-        ["git", "-C", ROOT, "log", "-1", "--format=%ct"],  # noqa: S607 - whatever git the builder uses
+        ["git", "-C", ROOT, "log", "-1", "--format=%ct"],
         check=True,
         capture_output=True,
         text=True,
@@ -82,7 +82,9 @@ def sizes() -> list[str]:
     """Say how large the results are, and give what is wrong with that."""
     single = SINGLE.stat().st_size
     folder = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
-    print(f"{SINGLE.name}: {single / 1e6:.1f} MB; as a folder: {folder / 1e6:.1f} MB; Python {platform.python_version()}")
+    print(
+        f"{SINGLE.name}: {single / 1e6:.1f} MB; as a folder: {folder / 1e6:.1f} MB; Python {platform.python_version()}"
+    )
     most = LARGEST[sys.platform]
     return [f"{SINGLE.name} has {single} bytes, and {most} is the most"] if single > most else []
 

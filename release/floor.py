@@ -18,7 +18,9 @@ def report(folder: Path, ceiling: str | None) -> list[str]:
     if not asked:
         return [f"{folder} holds no program"]
     highest = max(asked, key=lambda path: version(asked[path]))
-    print(f"starts with glibc {asked[highest]} or later ({len(asked)} files; {highest.relative_to(folder)} asks for the most)")
+    print(
+        f"starts with glibc {asked[highest]} or later ({len(asked)} files; {highest.relative_to(folder)} asks for the most)"
+    )
     if ceiling is None:
         return []
     return [
@@ -41,7 +43,7 @@ def _begins(path: Path) -> bytes:
 def needs(program: Path) -> str:
     """The newest version of glibc that a program asks for ("2.0" where it asks for none)."""
     listed = subprocess.run(
-        ["objdump", "-T", program],  # noqa: S607 - of the builder's binutils, which PyInstaller needs as well
+        ["objdump", "-T", program],
         check=True,
         capture_output=True,
         text=True,

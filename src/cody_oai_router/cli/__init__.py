@@ -11,6 +11,7 @@ from typing import Final
 
 from cody_oai_router.cli.console import hold_window
 from cody_oai_router.cli.serve import serve
+from cody_oai_router.cli.unpacked import settle
 
 _WITHOUT_COMMAND: Final = {"-h", "--help", "--version"}
 
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or (given[0].startswith("-") and given[0] not in _WITHOUT_COMMAND):
         given.insert(0, "serve")
+    settle()
     try:
         # Without flags there is nothing to parse. Measured: argparse, its table of flags and dotenv are a tenth of a start.
         code = serve({}) if given == ["serve"] else _run(given)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from cody_oai_router.cli.console import complain
+from cody_oai_router.cli.console import complain, program
 from cody_oai_router.cli.running import Router, run_router
 from cody_oai_router.cli.sources import Sources, find_sources, read_named_file, this_machine, user_file
 from cody_oai_router.cli.workers import run_workers
@@ -48,5 +48,5 @@ def how_to_get_a_token(file: Path | None) -> list[str]:
         "No Sourcegraph access token is configured.",
         "Get one: in Sourcegraph, open your user settings > Access tokens (/user/settings/tokens on your instance).",
         f"Put it {place}: SOURCEGRAPH_API_TOKEN=sgp_...",
-        "To try the router without a token: cody-oai-router demo",
+        f"To try the router without a token: {program()} demo",
     ]
