@@ -26,7 +26,7 @@ FLOOR := $(if $(findstring build/base/,$(BASE)),--ceiling 2.31)
 FREEZER := .venv-binary/$(SCRIPTS)
 
 .PHONY: help run demo test test-clients bench bench-core bench-binary fuzz base binary folder check format lint types cover requirements env-example compatibility doctor models clean \
-	dist sbom sums changelog notes draft
+	dist sbom sums complete changelog notes draft
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -174,10 +174,12 @@ changelog: $(STAMPS)/dev ## turn the fragments in changelog.d/ into a section of
 notes: $(STAMPS)/run ## print what the changelog says of this version, if tag, version and changelog agree (TAG=v1.2.3)
 	@$(BIN)/python release/notes.py "$(TAG)"
 
-draft: $(STAMPS)/run ## make a draft of the release on GitHub from dist/ (with gh; TAG=v1.2.3)
+complete: $(STAMPS)/run ## tell what dist/ lacks, or has too much, for a release
+	@$(BIN)/python release/names.py dist
+
+draft: complete ## make a draft of the release on GitHub from dist/ (with gh; TAG=v1.2.3)
 	@mkdir -p build
 	@$(BIN)/python release/notes.py "$(TAG)" >build/notes.md
-	@$(BIN)/python release/names.py dist
 	@cd dist && sha256sum --check --quiet SHA256SUMS
 	gh release create "$(TAG)" --draft --verify-tag --title "Cody OAI Router $(TAG)" --notes-file build/notes.md \
 		$$(find dist -maxdepth 1 -type f | sort)

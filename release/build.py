@@ -8,6 +8,7 @@ Makes in dist/: the single file, the folder, and the folder with what a reader n
 """
 
 import argparse
+import gzip
 import os
 import platform
 import subprocess
@@ -95,7 +96,11 @@ def pack() -> Path:
 
     name = names.packed(__version__, sys.platform, MACHINE)
     archive = DIST / f"{name}.tar.gz"
-    with tarfile.open(archive, "w:gz", format=tarfile.GNU_FORMAT) as packed:
+    with (
+        # tarfile's own compression would write the time of packing into the head.
+        gzip.GzipFile(archive, "wb", mtime=int(source_date())) as squeezed,
+        tarfile.open(fileobj=squeezed, mode="w", format=tarfile.GNU_FORMAT) as packed,
+    ):
         for path in sorted(FOLDER.rglob("*")):
             packed.add(path, f"{name}/{path.relative_to(FOLDER).as_posix()}", recursive=False, filter=nobodys)
         for beside in BESIDE:

@@ -134,7 +134,7 @@ def test_a_release_begins_with_a_tag_alone() -> None:
 
 
 def test_what_may_sign_and_publish_builds_nothing() -> None:
-    assert runs(jobs("release")["draft"]) == ["make sums", "make draft"]
+    assert runs(jobs("release")["draft"]) == ["make complete sums", "make draft"]
     pypi = jobs("release")["pypi"]
     assert runs(pypi) == []
     assert "actions/checkout" not in pypi
