@@ -8,6 +8,7 @@ Makes in dist/: the single file, the folder, and the folder with what a reader n
 """
 
 import argparse
+import gzip
 import os
 import platform
 import subprocess
@@ -17,14 +18,15 @@ from pathlib import Path
 from typing import Final
 
 import floor
+import names
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent
 DIST: Final = ROOT / "dist"
 NAME: Final = "cody-oai-router"
 ENDING: Final = ".exe" if sys.platform == "win32" else ""
-SYSTEMS: Final = {"linux": "linux", "darwin": "macos", "win32": "windows"}
-SINGLE: Final = DIST / {"linux": f"{NAME}-linux", "darwin": f"{NAME}-macos"}.get(sys.platform, f"{NAME}.exe")
+MACHINE: Final = platform.machine().lower()
+SINGLE: Final = DIST / names.single(sys.platform, MACHINE)
 FOLDER: Final = DIST / NAME
 # What stands beside the executable in the archive.
 BESIDE: Final = (".env.example", "LICENSE", "README.md", "CHANGELOG.md")
@@ -92,9 +94,13 @@ def pack() -> Path:
     """Pack the folder with its README and example of settings; give the archive."""
     from cody_oai_router import __version__  # noqa: PLC0415 - from the environment that builds
 
-    name = f"{NAME}-{__version__}-{SYSTEMS[sys.platform]}-{platform.machine().lower()}"
+    name = names.packed(__version__, sys.platform, MACHINE)
     archive = DIST / f"{name}.tar.gz"
-    with tarfile.open(archive, "w:gz", format=tarfile.GNU_FORMAT) as packed:
+    with (
+        # tarfile's own compression would write the time of packing into the head.
+        gzip.GzipFile(archive, "wb", mtime=int(source_date())) as squeezed,
+        tarfile.open(fileobj=squeezed, mode="w", format=tarfile.GNU_FORMAT) as packed,
+    ):
         for path in sorted(FOLDER.rglob("*")):
             packed.add(path, f"{name}/{path.relative_to(FOLDER).as_posix()}", recursive=False, filter=nobodys)
         for beside in BESIDE:
