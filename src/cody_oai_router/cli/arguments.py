@@ -12,6 +12,8 @@ _PROGRAM: Final = "cody-oai-router"
 _TOKEN: Final = re.compile(r"(sgp_|sg[sd]_|slk_)\S+")
 # No use in a demo, which brings its own, in one process.
 _NOT_FOR_DEMO: Final = {"SOURCEGRAPH_BASE_URL", "WORKERS"}
+# All that it takes to find a router.
+_FOR_HEALTH: Final = {"PORT", "ROUTER_HOST"}
 
 _DOCTOR: Final = "check this machine, network, token and instance, and say what to do"
 _COSTS: Final = (
@@ -62,6 +64,12 @@ def _parser() -> _Parser:
     listing = commands.add_parser("models", help="list the models of your Sourcegraph instance", allow_abbrev=False)
     for command in (checking, listing):
         command.add_argument("--json", action="store_true", help="print one JSON object instead of lines to read")
+    asking = commands.add_parser(
+        "healthcheck",
+        help="ask the router that is configured here whether it is well",
+        description="Asks /health of the router that PORT and ROUTER_HOST name. Exit code 0: it answers, 1: it does not.",
+        allow_abbrev=False,
+    )
     commands.add_parser("generate-key", help="print a new key for ROUTER_API_KEY", allow_abbrev=False)
     for variable in VARIABLES:
         if variable.flag:
@@ -70,4 +78,6 @@ def _parser() -> _Parser:
                 command.add_argument(variable.flag, dest=variable.name, metavar="VALUE", help=text)
             if variable.name not in _NOT_FOR_DEMO:
                 showing.add_argument(variable.flag, dest=variable.name, metavar="VALUE", help=text)
+            if variable.name in _FOR_HEALTH:
+                asking.add_argument(variable.flag, dest=variable.name, metavar="VALUE", help=text)
     return parser
