@@ -160,7 +160,7 @@ def _read(path: Path) -> bytes | Wrong | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where this user may not look
             return Wrong("cannot be read, because it is a folder")
         return Wrong(f"cannot be read ({error.strerror or error})")
     return data if len(data) <= _LARGEST else Wrong("is larger than any file of settings")
