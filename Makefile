@@ -11,7 +11,7 @@ BASE ?= $(firstword $(wildcard build/base/python/bin/python3) $(PYTHON))
 FLOOR := $(if $(findstring build/base/,$(BASE)),--ceiling 2.31)
 FREEZER := .venv-binary/bin
 
-.PHONY: help run demo test test-clients bench bench-core bench-binary fuzz base binary folder check format lint types cover requirements env-example compatibility doctor models clean
+.PHONY: help run demo test test-clients bench bench-core bench-binary fuzz base binary folder check format lint types cover requirements env-example compatibility doctor models image deb clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -134,6 +134,17 @@ folder: binary
 
 bench-binary: ## measure the executables (make binary first; Linux)
 	@$(PYTHON) release/measures.py dist/cody-oai-router-linux dist/cody-oai-router/cody-oai-router
+
+# dist/cody-oai-router is the program as a folder.
+image: folder $(STAMPS)/run ## build the container image and prove it (Debian or a relative; ENGINE=docker runs it there too)
+	@rm -f dist/*.oci.tar
+	@$(BIN)/python release/image.py dist/cody-oai-router dist
+	@$(BIN)/python release/check_image.py $(if $(ENGINE),--engine "$(ENGINE)") dist/*.oci.tar
+
+deb: folder $(STAMPS)/run ## build the Debian package and prove it
+	@rm -f dist/*.deb
+	@$(BIN)/python release/deb.py dist/cody-oai-router dist
+	@$(BIN)/python release/check_deb.py dist/*.deb
 
 clean: ## remove what the other targets made, but not build/base
 	rm -rf dist build/pyinstaller $(VENV) .venv-clients .venv-fuzz .venv-binary $(CLIENTS)/*/node_modules $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*

@@ -130,6 +130,8 @@ def system_entries(folder: Path, machine: str) -> tuple[list[Entry], list[str]]:
         Entry("etc/group", 0o644, f"root:x:0:\nrouter:x:{USER}:\n".encode()),
         Entry("etc/nsswitch.conf", 0o644, b"passwd: files\ngroup: files\nhosts: files dns\n"),
         Entry("tmp", 0o1777),
+        # Where engines put secrets.
+        Entry("run"),
     ]
     return with_parents(entries), [f"{package} {debian.version(package)}" for package in packages]
 
