@@ -25,8 +25,8 @@ BASE ?= $(firstword $(wildcard build/base/python/bin/python3) $(PYTHON))
 FLOOR := $(if $(findstring build/base/,$(BASE)),--ceiling 2.31)
 FREEZER := .venv-binary/$(SCRIPTS)
 
-.PHONY: help run demo test test-clients bench bench-core bench-binary fuzz base binary folder check format lint types cover requirements env-example compatibility doctor models clean \
-	dist sbom sums complete changelog notes draft
+.PHONY: help run demo doctor models test test-clients check format lint types cover bench bench-core bench-binary fuzz \
+	base binary folder image deb dist sbom sums complete changelog notes draft requirements env-example compatibility clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -149,6 +149,17 @@ folder: binary
 
 bench-binary: ## measure the executables (make binary first; Linux)
 	@$(PYTHON) release/measures.py dist/cody-oai-router-linux dist/cody-oai-router/cody-oai-router
+
+# dist/cody-oai-router is the program as a folder.
+image: folder $(STAMPS)/run ## build the container image and prove it (Debian or a relative; ENGINE=docker runs it there too)
+	@rm -f dist/*.oci.tar
+	@$(BIN)/python release/image.py dist/cody-oai-router dist
+	@$(BIN)/python release/check_image.py $(if $(ENGINE),--engine "$(ENGINE)") dist/*.oci.tar
+
+deb: folder $(STAMPS)/run ## build the Debian package and prove it
+	@rm -f dist/*.deb
+	@$(BIN)/python release/deb.py dist/cody-oai-router dist
+	@$(BIN)/python release/check_deb.py dist/*.deb
 
 dist: $(STAMPS)/dev ## build the wheel and the source distribution into dist/, and try them
 	@rm -f dist/cody_oai_router-*.whl dist/cody_oai_router-*.tar.gz
