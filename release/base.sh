@@ -76,6 +76,9 @@ make -s install >/dev/null
 
 triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 cp -a /usr/lib/$triplet/libffi.so.7* /lib/$triplet/libz.so.1* $prefix/lib/
+mkdir -p $prefix/licences
+cp /src/openssl/LICENSE.txt $prefix/licences/OpenSSL.txt
+for library in libffi7 zlib1g; do cp /usr/share/doc/$library/copyright $prefix/licences/$library.txt; done
 rm -rf $prefix/lib/*.a $prefix/lib/cmake $prefix/lib/python3.*/config-*/*.a
 find $prefix -name __pycache__ -prune -exec rm -rf {} +
 for file in $(find $prefix/bin $prefix/lib -type f \( -name '*.so*' -o -name 'python3.??' \)); do
