@@ -38,7 +38,7 @@ def promised(version: str) -> list[str]:
             folder = packed(version, system, machine)
             names += [single(system, machine), f"{folder}.tar.gz", f"{folder}.cdx.json"]
     names += [f"{NAME}_{version}_{machine}.deb" for machine in _DEBIAN]
-    names += [f"{NAME}-{version}-image-{machine}.tar" for machine in MACHINES["linux"]]
+    names += [f"{packed(version, 'linux', machine)}.oci.tar" for machine in MACHINES["linux"]]
     return sorted(names)
 
 

@@ -30,6 +30,7 @@ def test_no_two_files_of_a_release_have_one_name() -> None:
     assert "cody_oai_router-1.2.3-py3-none-any.whl" in promised
     assert "cody-oai-router-1.2.3-windows-amd64.tar.gz" in promised
     assert "cody-oai-router_1.2.3_arm64.deb" in promised
+    assert "cody-oai-router-1.2.3-linux-aarch64.oci.tar" in promised
 
 
 def test_a_release_that_is_whole_has_nothing_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

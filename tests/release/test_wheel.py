@@ -257,7 +257,8 @@ def test_every_module_can_be_imported_with_the_declared_dependencies_alone(insta
 
 @pytest.fixture
 def demo(installed: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The console script in demo mode, and its port."""
+    """The console script in demo mode, and its port; a file of settings has it use what reads them."""
+    (tmp_path / ".env").write_text("SHUTDOWN_GRACE=1\n")
     command = [str(installed / SCRIPTS / "cody-oai-router"), "demo", "--port", "0"]
     with subprocess.Popen(command, cwd=tmp_path, env=surroundings(tmp_path), stdout=subprocess.PIPE) as started:
         try:
