@@ -61,7 +61,7 @@ prefix=/opt/python
 # Ciphers and protocols that no Sourcegraph, proxy or certificate of today needs are left out: less to carry, less to go wrong.
 if [ ! -e /src/openssl.built ]; then
     cd /src/openssl
-    ./Configure linux-x86_64 --prefix=$prefix --libdir=lib --openssldir=/etc/ssl shared no-tests no-docs no-apps \
+    ./Configure "linux-$(uname -m)" --prefix=$prefix --libdir=lib --openssldir=/etc/ssl shared no-tests no-docs no-apps \
         no-legacy no-engine no-quic no-sctp no-srp no-dtls no-ssl3 no-comp no-ts no-cms no-idea no-seed no-aria no-camellia \
         no-bf no-cast no-mdc2 no-rc2 no-rc4 no-whirlpool no-sm2 no-sm3 no-sm4 no-gost no-slh-dsa -O2 '-Wl,-rpath,\$$ORIGIN'
     make -s -j "$jobs" build_libs && make -s install_dev >/dev/null
@@ -74,10 +74,11 @@ cd /src/python
 make -s -j "$jobs" PROFILE_TASK='-m test --pgo --timeout=300'
 make -s install >/dev/null
 
-cp -a /usr/lib/x86_64-linux-gnu/libffi.so.7* /lib/x86_64-linux-gnu/libz.so.1* $prefix/lib/
+triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
+cp -a /usr/lib/$triplet/libffi.so.7* /lib/$triplet/libz.so.1* $prefix/lib/
 mkdir -p $prefix/licences
 cp /src/openssl/LICENSE.txt $prefix/licences/OpenSSL.txt
-for library in libffi7 zlib1g libc6; do cp /usr/share/doc/$library/copyright $prefix/licences/$library.txt; done
+for library in libffi7 zlib1g; do cp /usr/share/doc/$library/copyright $prefix/licences/$library.txt; done
 rm -rf $prefix/lib/*.a $prefix/lib/cmake $prefix/lib/python3.*/config-*/*.a
 find $prefix -name __pycache__ -prune -exec rm -rf {} +
 for file in $(find $prefix/bin $prefix/lib -type f \( -name '*.so*' -o -name 'python3.??' \)); do
@@ -90,4 +91,9 @@ BUILD
 chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh /build.sh
 rm -rf "$folder/python"
 cp -a "$root/opt/python" "$folder/python"
+# What of it is Debian's, for the bill of materials: fixes of security are told by Debian's versions, not by the libraries'.
+{
+    echo "${OPENSSL%%_*} ${OPENSSL#*_}"
+    chroot "$root" dpkg-query -W -f '${source:Package} ${source:Version}\n' libffi7 zlib1g
+} >"$folder/python/share/sources.txt"
 "$folder/python/bin/python3" -c 'import ssl, sys; print(f"{sys.prefix}: Python {sys.version.split()[0]}, {ssl.OPENSSL_VERSION}")'

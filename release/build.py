@@ -4,10 +4,11 @@ Strategy: PyInstaller runs in the interpreter that the executables will carry, w
 that it ends well (builds that lacked a module did) but that `selftest.py` finds both results working. Sizes are limits, too: what
 grows past them fails here, and not on the day of a release.
 
-Makes in dist/: the single file, the folder, and the folder with what a reader needs as an archive.
+Makes in dist/, or in the folder that DIST names: the single file, the folder, and the folder with what a reader needs as an archive.
 """
 
 import argparse
+import gzip
 import os
 import platform
 import subprocess
@@ -17,15 +18,16 @@ from pathlib import Path
 from typing import Final
 
 import floor
+import names
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent
-DIST: Final = ROOT / "dist"
+DIST: Final = Path(os.environ.get("DIST", ROOT / "dist"))
 NAME: Final = "cody-oai-router"
 ENDING: Final = ".exe" if sys.platform == "win32" else ""
-SYSTEMS: Final = {"linux": "linux", "darwin": "macos", "win32": "windows"}
-SINGLE: Final = DIST / {"linux": f"{NAME}-linux", "darwin": f"{NAME}-macos"}.get(sys.platform, f"{NAME}.exe")
-FOLDER: Final = DIST / (f"{NAME}-windows" if sys.platform == "win32" else NAME)
+MACHINE: Final = platform.machine().lower()
+SINGLE: Final = DIST / names.single(sys.platform, MACHINE)
+FOLDER: Final = DIST / NAME
 # What stands beside the executable in the archive.
 BESIDE: Final = (".env.example", "LICENSE", "README.md", "CHANGELOG.md")
 # Bytes of the single file: a quarter of what the program in Node had.
@@ -55,13 +57,7 @@ def freeze() -> None:
     subprocess.run(
         [
             *(sys.executable, "-m", "PyInstaller", "--noconfirm", "--clean", "--log-level", "ERROR"),
-            *(
-                "--distpath",
-                DIST,
-                "--workpath",
-                ROOT / "build" / f"pyinstaller-{SYSTEMS[sys.platform]}",
-                HERE / f"{NAME}.spec",
-            ),
+            *("--distpath", DIST, "--workpath", ROOT / "build" / f"pyinstaller-{sys.platform}", HERE / f"{NAME}.spec"),
         ],
         check=True,
         # Compiled files without a date of their own, and sets in one order: the same input gives the same file.
@@ -98,9 +94,13 @@ def pack() -> Path:
     """Pack the folder with its README and example of settings; give the archive."""
     from cody_oai_router import __version__  # noqa: PLC0415 - from the environment that builds
 
-    name = f"{NAME}-{__version__}-{SYSTEMS[sys.platform]}-{platform.machine().lower()}"
+    name = names.packed(__version__, sys.platform, MACHINE)
     archive = DIST / f"{name}.tar.gz"
-    with tarfile.open(archive, "w:gz", format=tarfile.GNU_FORMAT) as packed:
+    with (
+        # tarfile's own compression would write the time of packing into the head.
+        gzip.GzipFile(archive, "wb", mtime=int(source_date())) as squeezed,
+        tarfile.open(fileobj=squeezed, mode="w", format=tarfile.GNU_FORMAT) as packed,
+    ):
         for path in sorted(FOLDER.rglob("*")):
             packed.add(path, f"{name}/{path.relative_to(FOLDER).as_posix()}", recursive=False, filter=nobodys)
         for beside in BESIDE:

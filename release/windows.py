@@ -26,6 +26,8 @@ from instance import certificates
 FOLDER: Final = ROOT / "build" / "windows"
 PREFIX: Final = FOLDER / "prefix"
 PYTHON: Final = FOLDER / "python"
+# Not dist/, from which releases are made.
+DIST: Final = FOLDER / "dist"
 CERTIFICATES: Final = FOLDER / "certificates"
 READY: Final = FOLDER / "ready"
 REQUIREMENTS: Final = ROOT / "requirements"
@@ -86,6 +88,7 @@ def main() -> int:
         return 1
     make_ready()
     code = run("build.py")
+    print(f"The results lie in {DIST.relative_to(ROOT)}.")
     print(CANNOT_SHOW)
     return code
 
@@ -182,6 +185,7 @@ def environment() -> Mapping[str, str]:
     kept = {name: value for name, value in os.environ.items() if name in {"HOME", "PATH", "USER"}}
     return {
         **kept,
+        "DIST": windows_path(DIST),
         "LC_ALL": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": windows_path(ROOT / "src"),

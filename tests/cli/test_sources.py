@@ -103,6 +103,13 @@ def test_a_file_that_vanishes_is_nobodys_secret(tmp_path: Path) -> None:
     assert sources._mode(tmp_path / ".env") == 0
 
 
+@POSIX
+def test_a_file_where_nobody_can_look_is_a_line() -> None:
+    unreachable = read_env_file(Path("/", "x" * 300, ".env"))
+    assert isinstance(unreachable, Wrong)
+    assert unreachable.why.startswith("cannot be read (")
+
+
 def test_sources_in_their_order(tmp_path: Path) -> None:
     user = tmp_path / "home/.config/cody-oai-router/.env"
     user.parent.mkdir(parents=True)
