@@ -55,9 +55,10 @@ trap finish EXIT
 
 cat >"$root/build.sh" <<'BUILD'
 set -eu
-export LC_ALL=C.UTF-8
-jobs=$(nproc)
 prefix=/opt/python
+jobs=$(nproc)
+# Python tries each of its modules once it is built, before they have learnt where OpenSSL lies.
+export LC_ALL=C.UTF-8 LD_LIBRARY_PATH=$prefix/lib
 # Ciphers and protocols that no Sourcegraph, proxy or certificate of today needs are left out: less to carry, less to go wrong.
 if [ ! -e /src/openssl.built ]; then
     cd /src/openssl
@@ -85,6 +86,7 @@ for file in $(find $prefix/bin $prefix/lib -type f \( -name '*.so*' -o -name 'py
     strip --strip-unneeded "$file"
     patchelf --set-rpath "\$ORIGIN/$(realpath --relative-to="$(dirname "$file")" $prefix/lib)" "$file"
 done
+unset LD_LIBRARY_PATH
 $prefix/bin/python3 -c 'import ctypes, hashlib, ssl, sys, zlib; print(sys.version); print(ssl.OPENSSL_VERSION)'
 BUILD
 
