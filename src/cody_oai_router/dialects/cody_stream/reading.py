@@ -55,7 +55,7 @@ class Reader:
     __slots__ = ("_begun", "_calls", "_failed", "_latest", "_so_far", "_word", "ended")
 
     def __init__(self) -> None:
-        self._calls = CallIndexer(MAX_CALLS)
+        self._calls: CallIndexer | None = None  # few answers have any
         self._so_far = ""  # of a cumulative text: what was given on
         self._latest = ""  # and what there is
         self._word = ""
@@ -110,7 +110,8 @@ class Reader:
         self._others(completion, events)
 
     def _others(self, completion: _Completion, events: list[Event]) -> None:
-        self._called(completion, events)
+        if completion.delta_tool_calls or completion.tool_calls:
+            self._called(completion, events)
         if completion.stopReason:
             self._word = completion.stopReason
         usage = read_usage(completion.usage) if len(completion.usage) and not self._failed else None
@@ -131,11 +132,12 @@ class Reader:
     def _called(self, completion: _Completion, events: list[Event]) -> None:
         """Takes calls: of a streamed piece a new id is a new call, as there is no index (contract §4.4); a whole one is a call each."""
         pieces = completion.delta_tool_calls
+        indexer = self._calls = self._calls or CallIndexer(MAX_CALLS)
         for number, call in enumerate(pieces or completion.tool_calls or ()):
             function = call.function or _Function()
             index = 0 if pieces else number
-            events += self._calls.take(index, call.id or "", function.name or "", function.arguments or "")
-            if self._calls.overflowed:
+            events += indexer.take(index, call.id or "", function.name or "", function.arguments or "")
+            if indexer.overflowed:
                 self._fail(TOO_MANY_CALLS, events)
                 return
 
@@ -146,8 +148,11 @@ class Reader:
         self._cumulative(self._latest, events)  # half a character that nothing came after
         if self._latest != self._so_far:
             events.append(Adapted("text:rewritten"))  # it has become shorter
-        events += self._calls.rest()
-        end = ending(self._word, calls=self._calls.count)
+        count = 0
+        if self._calls is not None:
+            events += self._calls.rest()
+            count = self._calls.count
+        end = ending(self._word, calls=count)
         if isinstance(end, Failed):
             self._fail(end.fault, events)
             return

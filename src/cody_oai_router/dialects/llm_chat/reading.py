@@ -59,7 +59,7 @@ class Reader:
     __slots__ = ("_calls", "_failed", "ended", "final")
 
     def __init__(self) -> None:
-        self._calls = CallIndexer(MAX_CALLS)
+        self._calls: CallIndexer | None = None  # few answers have any
         self._failed = False
         self.ended = False
         self.final = False
@@ -129,22 +129,24 @@ class Reader:
             self._called(said.tool_calls, events)
 
     def _called(self, calls: list[_Call], events: list[Event]) -> None:
+        indexer = self._calls = self._calls or CallIndexer(MAX_CALLS)
         for call in calls:
             function = call.function or _Function()
-            events += self._calls.take(call.index or 0, call.id or "", function.name or "", function.arguments or "")
-            if self._calls.overflowed:
+            events += indexer.take(call.index or 0, call.id or "", function.name or "", function.arguments or "")
+            if indexer.overflowed:
                 self._fail(TOO_MANY_CALLS, events)
                 return
 
     def _stop(self, word: str, events: list[Event]) -> None:
         if self.ended:
             return
-        end = ending(word, calls=self._calls.count)
+        end = ending(word, calls=0 if self._calls is None else self._calls.count)
         if isinstance(end, Failed):
             self._fail(end.fault, events)
             return
         self.ended = True
-        events += self._calls.rest()
+        if self._calls is not None:
+            events += self._calls.rest()
         events.append(end)
 
     def _error(self, data: bytes, events: list[Event]) -> None:
