@@ -30,7 +30,7 @@ class Choice:
 
     def feed(self, events: list[Event]) -> None:
         """Writes events as they come, in one write; a failure is left to `Stream.fail`, which knows whether anything is out."""
-        data = self.writer.write(events[:-1] if isinstance(events[-1], Failed) else events)
+        data = self.writer.write(events[:-1] if type(events[-1]) is Failed else events)
         if data and self.begun:
             self._stream.write(data)
         elif data:
@@ -86,7 +86,8 @@ class Stream:
 
     def write(self, data: bytes) -> None:
         """Writes a part of an answer."""
-        self._open()
+        if not self._exchange.started:
+            self._open()
         self._exchange.write(data)
         self._written = self._now
 
@@ -96,7 +97,8 @@ class Stream:
 
     def finish(self, usage: Usage | None, late: Sequence[str]) -> None:
         """Ends a complete answer; `late` are notes that came after the head."""
-        self._open()
+        if not self._exchange.started:
+            self._open()
         notes = [note for choice in self.choices for note in choice.writer.notes]
         self._exchange.finish(self.choices[0].writer.finish(usage, [*notes, *late]))
 
@@ -110,10 +112,7 @@ class Stream:
         if self._exchange.ended or self._exchange.paused:
             return
         if now - self._written >= (self._heartbeat if self._exchange.started else self._hold):
-            self._written = now
-            self._open()
-            self._exchange.write(_HEARTBEAT)
+            self.write(_HEARTBEAT)
 
     def _open(self) -> None:
-        if not self._exchange.started:
-            self._exchange.start(200, self._headers())
+        self._exchange.start(200, self._headers())
