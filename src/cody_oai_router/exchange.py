@@ -22,7 +22,7 @@ from cody_oai_router.adapt.tool_prompt import describe
 from cody_oai_router.answering import chain_of
 from cody_oai_router.catalogue import Catalogue, Model, Resolved
 from cody_oai_router.checks import Check, check_of
-from cody_oai_router.conversation import Prompt, Role, Tool, Turn
+from cody_oai_router.conversation import FORGOTTEN, Prompt, Role, Tool, Turn
 from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, UPSTREAM_GATE, Fault
 from cody_oai_router.lessons import Lesson, learn
 from cody_oai_router.relay import Chain
@@ -58,7 +58,7 @@ class Budgets(msgspec.Struct, frozen=True):
     reasoning: int
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(msgspec.Struct, kw_only=True):
     """One request to upstream.
 
     `body` is buffers that follow each other. `stream` tells how it is asked for, whatever the client wants. `slow` tells that
@@ -84,6 +84,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def chain(self) -> Chain | None:
         """Gives what changes the events of the answer; nothing where they pass as they are."""
         return chain_of(self.prompt, called=self.called, nonce=self.nonce, counts=self.road.counts)
+
+    def forget(self) -> None:
+        """Lets go of what only another request would need, once a part of the answer is out."""
+        self.body = []
+        self.prompt = FORGOTTEN
 
 
 class Again(msgspec.Struct, frozen=True):

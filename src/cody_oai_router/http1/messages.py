@@ -64,6 +64,11 @@ class Request:
         """The value of the first header called `name` (lower case), or None."""
         return first_header(self.headers, name)
 
+    def forget(self) -> None:
+        """Let go of headers and body: a stream may be open for minutes after somebody has last asked for them."""
+        self.headers.clear()
+        self.body = b""
+
 
 class Response(NamedTuple):
     """A whole answer; framing, Date and Connection headers are the layer's."""

@@ -12,7 +12,7 @@ from typing import Final
 from cody_oai_router.catalogue import Catalogue, Model, merged, read_listing, read_supported
 from cody_oai_router.faults import UPSTREAM_GATE, Fault
 from cody_oai_router.http1 import Client
-from cody_oai_router.lessons import LIFETIME, OF_INSTANCE, Lesson
+from cody_oai_router.lessons import LIFETIME, NO_LESSONS, OF_INSTANCE, Lesson
 from cody_oai_router.roads import Site
 from cody_oai_router.settings import Settings
 from cody_oai_router.shell.clock import Clock
@@ -95,6 +95,8 @@ class Instance:
 
     def lessons(self, ref: str) -> frozenset[Lesson]:
         """Gives what this instance has taught about a model, or about all of them, within the last hour."""
+        if not self._lessons:
+            return NO_LESSONS
         now = self._clock.monotonic()
         known = self._lessons.items()
         return frozenset(lesson for (model, lesson), until in known if model in (ref, _ALL) and until > now)
