@@ -26,7 +26,7 @@ FLOOR := $(if $(findstring build/base/,$(BASE)),--ceiling 2.31)
 FREEZER := .venv-binary/$(SCRIPTS)
 
 .PHONY: help run demo doctor models test test-clients check format lint types cover bench bench-core bench-binary fuzz \
-	base binary folder image deb dist sbom sums complete changelog notes draft requirements env-example compatibility clean
+	base binary binary-windows folder image deb dist sbom sums complete changelog notes draft requirements env-example compatibility clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -125,6 +125,8 @@ requirements: $(STAMPS)/dev ## renew the pinned requirements
 		--no-annotate --no-header --upgrade -o requirements/fuzz.txt requirements/fuzz.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --upgrade -o requirements/binary.txt requirements/binary.in
+	$(BIN)/uv pip compile --quiet --python-platform windows --python-version 3.13 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --upgrade -c requirements/binary.txt -o requirements/windows.txt requirements/binary.in
 
 env-example: $(STAMPS)/run ## write .env.example and the docs that come from tables
 	$(BIN)/python -m cody_oai_router.cli.reference
@@ -144,6 +146,9 @@ $(FROZEN): requirements/binary.txt $(STAMPS)/run
 binary: $(FROZEN) ## build the executables for this system, test and measure them
 	@$(BIN)/python -m pip --python .venv-binary install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
 	$(FREEZER)/python release/build.py $(FLOOR)
+
+binary-windows: $(STAMPS)/run ## build the executables for Windows and test them, under Wine (needs wine and openssl)
+	@$(BIN)/python release/windows.py
 
 folder: binary
 
@@ -196,4 +201,4 @@ draft: complete ## make a draft of the release on GitHub from dist/ (with gh; TA
 		$$(find dist -maxdepth 1 -type f | sort)
 
 clean: ## remove what the other targets made, but not build/base
-	rm -rf dist build/pyinstaller $(VENV) .venv-clients .venv-fuzz .venv-binary $(CLIENTS)/*/node_modules $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*
+	rm -rf dist build/pyinstaller-* build/windows $(VENV) .venv-clients .venv-fuzz .venv-binary $(CLIENTS)/*/node_modules $(STAMPS) .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage*

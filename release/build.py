@@ -4,7 +4,7 @@ Strategy: PyInstaller runs in the interpreter that the executables will carry, w
 that it ends well (builds that lacked a module did) but that `selftest.py` finds both results working. Sizes are limits, too: what
 grows past them fails here, and not on the day of a release.
 
-Makes in dist/: the single file, the folder, and the folder with what a reader needs as an archive.
+Makes in dist/, or in the folder that DIST names: the single file, the folder, and the folder with what a reader needs as an archive.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import names
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent
-DIST: Final = ROOT / "dist"
+DIST: Final = Path(os.environ.get("DIST", ROOT / "dist"))
 NAME: Final = "cody-oai-router"
 ENDING: Final = ".exe" if sys.platform == "win32" else ""
 MACHINE: Final = platform.machine().lower()
@@ -57,7 +57,7 @@ def freeze() -> None:
     subprocess.run(
         [
             *(sys.executable, "-m", "PyInstaller", "--noconfirm", "--clean", "--log-level", "ERROR"),
-            *("--distpath", DIST, "--workpath", ROOT / "build" / "pyinstaller", HERE / f"{NAME}.spec"),
+            *("--distpath", DIST, "--workpath", ROOT / "build" / f"pyinstaller-{sys.platform}", HERE / f"{NAME}.spec"),
         ],
         check=True,
         # Compiled files without a date of their own, and sets in one order: the same input gives the same file.

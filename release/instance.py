@@ -1,6 +1,7 @@
 """A Sourcegraph for the self-test, which has one answer; behind HTTPS its certificate comes from a private authority."""
 
 import json
+import os
 import ssl
 import subprocess
 import threading
@@ -12,7 +13,10 @@ from typing import Final
 
 
 def certificates(folder: Path) -> tuple[Path, Path]:
-    """A private authority, and a certificate of its for localhost with its key."""
+    """A private authority, and a certificate of its for localhost with its key: made with openssl, unless they are given."""
+    given = os.environ.get("SELF_TEST_CERTIFICATES")
+    if given:
+        return Path(given, "ca.pem"), Path(given, "localhost.pem")
     authority, key, certificate = folder / "ca.pem", folder / "ca.key", folder / "localhost.pem"
     new = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
     subprocess.run(
@@ -30,7 +34,7 @@ def certificates(folder: Path) -> tuple[Path, Path]:
         capture_output=True,
     )
     with certificate.open("a") as file:
-        file.write((folder / "localhost.key").read_text())
+        file.write(authority.read_text() + (folder / "localhost.key").read_text())
     return authority, certificate
 
 

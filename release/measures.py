@@ -1,4 +1,4 @@
-"""What a built executable costs: its size, its start, its memory. `python release/measures.py FILE...` prints a table (Linux).
+"""What a built executable costs: its size, its start, its memory. `python release/measures.py FILE...` prints a table (Linux, Windows).
 
 Strategy: memory is that of all its processes together, as a user sees it: the single file is two. A start is measured from the
 spawn to the first answer of `/health`, several times, and the least counts, since everything else is the machine's.
@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from family import resident
 from instance import account, upstream
 from running import Bench, Running
 
@@ -27,8 +28,8 @@ def report(program: Path) -> str:
 
 def measure(program: Path) -> tuple[str, ...]:
     """Size (of the folder, where it is one), start and memory, as numbers to print."""
-    with tempfile.TemporaryDirectory(prefix="measures-") as folder:
-        bench = Bench(program, Path(folder).resolve(), ())
+    with tempfile.TemporaryDirectory(prefix="measures-", ignore_cleanup_errors=True) as folder:
+        bench = Bench(program, Path(folder).resolve())
         size = sum(path.stat().st_size for path in bench.place.rglob("*") if path.is_file())
         starts = [start(bench) for _ in range(STARTS)]
         with upstream() as port, bench.running(**account(port)) as running:
@@ -50,16 +51,7 @@ def start(bench: Bench) -> float:
 
 def memory(running: Running) -> float:
     """Resident megabytes of a program and its children."""
-    family = [running.process.pid]
-    for one in family:
-        family += map(int, Path(f"/proc/{one}/task/{one}/children").read_text(encoding="ascii").split())
-    return sum(resident(one) for one in family) / 1000
-
-
-def resident(process: int) -> int:
-    """Resident kilobytes of one process."""
-    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+    return resident(running.process.pid) / 1e6
 
 
 def main() -> None:

@@ -19,6 +19,17 @@ from typing import IO, Final
 PATIENCE: Final = 60.0
 POSIX: Final = os.name == "posix"
 LINUX: Final = sys.platform == "linux"
+WINDOWS: Final = sys.platform == "win32"
+# On Windows whatever runs gets a console of its own, as a double click gives it one: keys pressed there reach nothing else.
+OWN_CONSOLE: Final[int] = getattr(subprocess, "CREATE_NEW_CONSOLE", 0)
+# What presses Ctrl+C in the console of a process: it must be attached to that one and no other, so it is a program of its own.
+PRESS_CTRL_C: Final = """
+import ctypes, sys
+kernel = ctypes.windll.kernel32
+kernel.FreeConsole()
+done = kernel.AttachConsole(int(sys.argv[1])) and kernel.SetConsoleCtrlHandler(None, 1) and kernel.GenerateConsoleCtrlEvent(0, 0)
+sys.exit(not done)
+"""
 QUESTION: Final = {"model": "gpt-4", "messages": [{"role": "user", "content": "Hello!"}]}
 
 
@@ -29,11 +40,11 @@ class Failed(Exception):
 class Bench:
     """One folder for one check: a copy of the program, a folder for temporary files, an empty home."""
 
-    def __init__(self, program: Path, folder: Path, through: Sequence[str]) -> None:
-        self.through = through
+    def __init__(self, program: Path, folder: Path) -> None:
         self.folder = folder
         self.single = not (program.parent / "_internal").is_dir()
-        self.place = folder / "place"
+        # Not everybody's folders have names that fit into ASCII, nor into any one code page of Windows.
+        self.place = folder / "Téléchargé Загрузки"
         if self.single:
             self.place.mkdir()
             shutil.copy2(program, self.place)
@@ -57,7 +68,7 @@ class Bench:
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run the program to its end."""
         return subprocess.run(
-            [*self.through, self.program, *arguments],
+            [self.program, *arguments],
             env=self.environment(**more),
             cwd=self.home,
             check=False,
@@ -75,13 +86,14 @@ class Bench:
         """Start the program on a port of its own and stop it afterwards."""
         port = free_port()
         with subprocess.Popen(
-            [*prefix, *self.through, program or self.program, *arguments],
+            [*prefix, program or self.program, *arguments],
             env=self.environment(PORT=str(port), **more),
             cwd=self.home,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=POSIX,
+            creationflags=OWN_CONSOLE,
         ) as process:
             running = Running(process, port)
             try:
@@ -135,6 +147,13 @@ class Running:
             if text in self.said:
                 return
 
+    def pressed_enter(self) -> int:
+        """Press Enter and wait for the end; the exit code."""
+        assert self.process.stdin is not None  # noqa: S101 - it was started with a pipe
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        return self.process.wait(PATIENCE)
+
     def get(self, path: str) -> tuple[int, str]:
         """Ask with GET; status and body."""
         return self._ask("GET", path, None)
@@ -153,8 +172,12 @@ class Running:
             connection.close()
 
     def signalled(self, number: int, *, group: bool = False) -> int:
-        """Send a signal and wait for the end; the exit code."""
-        if group and POSIX:
+        """Send a signal, or on Windows press Ctrl+C, and wait for the end; the exit code."""
+        if WINDOWS:
+            subprocess.run(
+                [sys.executable, "-c", PRESS_CTRL_C, str(self.process.pid)], check=True, creationflags=OWN_CONSOLE
+            )
+        elif group:
             os.killpg(self.process.pid, number)
         else:
             self.process.send_signal(number)
@@ -171,6 +194,8 @@ class Running:
                 os.killpg(self.process.pid, signal.SIGKILL)
         elif self.process.poll() is None:
             self.process.kill()
+        for reader in self._readers:  # on Windows the child ends a little later, and holds the pipes until then
+            reader.join(PATIENCE)
 
 
 def free_port() -> int:

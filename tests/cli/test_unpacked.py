@@ -117,3 +117,54 @@ def test_a_parent_that_ended_before_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     finally:
         ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
     assert sent == [(os.getpid(), signal.SIGTERM)]
+
+
+class Opener:
+    """`OpenProcess`, which is told what type its result has."""
+
+    def __init__(self, handle: int | None) -> None:
+        self.restype: object = None
+        self._handle = handle
+
+    def __call__(self, *asked: int) -> int | None:
+        assert (self.restype, asked) == (ctypes.c_void_p, (0x100000, 0, 7))
+        return self._handle
+
+
+class Kernel:
+    """Windows, as far as it concerns waiting for a process."""
+
+    def __init__(self, handle: int | None) -> None:
+        self.OpenProcess = Opener(handle)
+        self.waited: list[tuple[int | None, int]] = []
+
+    def WaitForSingleObject(self, handle: ctypes.c_void_p, most: int) -> int:  # noqa: N802 - Windows names it
+        self.waited.append((handle.value, most))
+        return 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pretends to be Windows")
+@pytest.mark.parametrize(
+    ("handle", "error", "waited", "stops"),
+    [
+        pytest.param(0xABCD0123456, 0, [(0xABCD0123456, 0xFFFFFFFF)], True, id="its end is waited for"),
+        pytest.param(None, 87, [], True, id="it ended before"),
+        pytest.param(None, 5, [], False, id="it is there, and may not be waited for"),
+    ],
+)
+def test_on_windows_the_end_of_the_parent_is_a_request_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+    handle: int | None,
+    error: int,
+    waited: list[tuple[int, int]],
+    stops: bool,
+) -> None:
+    kernel = Kernel(handle)
+    sent: list[int] = []
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "WinDLL", lambda *_, **__: kernel, raising=False)
+    monkeypatch.setattr(ctypes, "get_last_error", lambda: error, raising=False)
+    monkeypatch.setattr(signal, "raise_signal", sent.append)
+    unpacked._wait_for_end(7)
+    assert kernel.waited == waited
+    assert sent == [signal.SIGTERM] * stops

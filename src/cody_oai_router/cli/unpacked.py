@@ -17,6 +17,10 @@ from typing import Final
 _FOLDERS: Final = "_MEI*"
 _MARK: Final = "cody-oai-router.pid"
 _PR_SET_PDEATHSIG: Final = 1
+# What Windows calls the right to wait for a process, a wait without a limit, and that there is no such process.
+_SYNCHRONIZE: Final = 0x00100000
+_FOR_EVER: Final = 0xFFFFFFFF
+_NO_SUCH_PROCESS: Final = 87
 
 
 def unpacked_folder() -> Path | None:
@@ -49,7 +53,7 @@ def end_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != parent:  # it ended before it was asked for
             os.kill(os.getpid(), signal.SIGTERM)
-    elif sys.platform == "darwin":
+    else:
         threading.Thread(target=_wait_for_end, args=(parent,), daemon=True).start()
 
 
@@ -61,6 +65,18 @@ def _wait_for_end(parent: int) -> None:
         with suppress(ProcessLookupError):  # it ended before it was asked for
             select.kqueue().control([ends], 1)
         os.kill(os.getpid(), signal.SIGTERM)
+    elif sys.platform == "win32":
+        import ctypes  # noqa: PLC0415 - only the single file needs it here
+
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        kernel.OpenProcess.restype = ctypes.c_void_p
+        handle = kernel.OpenProcess(_SYNCHRONIZE, 0, parent)
+        if handle:
+            kernel.WaitForSingleObject(ctypes.c_void_p(handle), _FOR_EVER)
+        elif ctypes.get_last_error() != _NO_SUCH_PROCESS:  # there is one, and nobody may wait for it
+            return
+        # Not os.kill, which ends a process outright here: this runs the handler, and wakes the loop.
+        signal.raise_signal(signal.SIGTERM)
 
 
 def claim(folder: Path) -> int:
