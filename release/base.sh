@@ -57,8 +57,7 @@ cat >"$root/build.sh" <<'BUILD'
 set -eu
 prefix=/opt/python
 jobs=$(nproc)
-# Python tries each of its modules once it is built, before they have learnt where OpenSSL lies.
-export LC_ALL=C.UTF-8 LD_LIBRARY_PATH=$prefix/lib
+export LC_ALL=C.UTF-8
 # Ciphers and protocols that no Sourcegraph, proxy or certificate of today needs are left out: less to carry, less to go wrong.
 if [ ! -e /src/openssl.built ]; then
     cd /src/openssl
@@ -71,7 +70,7 @@ fi
 
 cd /src/python
 ./configure -q --prefix=$prefix --enable-shared --enable-optimizations --with-lto --without-ensurepip --disable-test-modules \
-    --without-doc-strings --with-openssl=$prefix --with-ssl-default-suites=openssl CFLAGS=-g0
+    --without-doc-strings --with-openssl=$prefix --with-openssl-rpath=auto --with-ssl-default-suites=openssl CFLAGS=-g0
 make -s -j "$jobs" PROFILE_TASK='-m test --pgo --timeout=300'
 make -s install >/dev/null
 
@@ -86,7 +85,6 @@ for file in $(find $prefix/bin $prefix/lib -type f \( -name '*.so*' -o -name 'py
     strip --strip-unneeded "$file"
     patchelf --set-rpath "\$ORIGIN/$(realpath --relative-to="$(dirname "$file")" $prefix/lib)" "$file"
 done
-unset LD_LIBRARY_PATH
 $prefix/bin/python3 -c 'import ctypes, hashlib, ssl, sys, zlib; print(sys.version); print(ssl.OPENSSL_VERSION)'
 BUILD
 
