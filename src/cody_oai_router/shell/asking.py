@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import msgspec
 
 from cody_oai_router import exchange as exchanges
-from cody_oai_router.abilities import Endpoint
+from cody_oai_router.abilities import Endpoint, traits_of
 from cody_oai_router.catalogue import Resolved
 from cody_oai_router.checks import Check
 from cody_oai_router.conversation import FORGOTTEN, Collector, Prompt, Reply, play, usage_after
@@ -146,11 +146,11 @@ class Asking:
 
     def _make_plan(self) -> Plan | Fault:
         settings, instance = self._shop.settings, self._shop.instance
-        site = instance.site.without(self._refused)
+        site = instance.site.without(self._refused) if self._refused else instance.site
         if self._closed is not None:
             site = msgspec.structs.replace(site, gated=True)
-        road = choose(self._prompt, self._resolved, site, settings.sourcegraph_api)
-        budgets = exchanges.Budgets(settings.default_max_tokens, settings.default_max_tokens_reasoning)
+        traits = traits_of(self._prompt)
+        road = choose(self._prompt, self._resolved, site, settings.sourcegraph_api, traits)
         lessons = instance.lessons(self._resolved.ref)
         if self._lessons:
             lessons |= self._lessons
@@ -160,8 +160,9 @@ class Asking:
             self._resolved,
             road,
             lessons,
-            budgets,
+            self._shop.budgets,
             nonce=self._nonce,
+            traits=traits,
             whole=whole,
             repaired="repair" in self._before,
         )

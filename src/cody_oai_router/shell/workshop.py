@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cody_oai_router.abilities import Endpoint
+from cody_oai_router.exchange import Budgets
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import Client, Clocks
 from cody_oai_router.roads import Road
@@ -30,6 +31,7 @@ class Workshop:
     clock: Clock
     log: Log
     common_headers: bytes
+    budgets: Budgets
     demo: bool
     targets: dict[tuple[Endpoint, int], bytes] = field(default_factory=dict)
     known_clocks: dict[tuple[bool, bool], Clocks] = field(default_factory=dict)

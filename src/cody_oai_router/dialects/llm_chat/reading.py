@@ -184,10 +184,26 @@ def read_reply(body: bytes) -> Reply | Fault:
         return UNREADABLE if body.startswith(b"{") else fault_of_text(body)
     if not chunk.choices:
         return fault_of_text(body) if chunk.error is not None or chunk.message is not None else fault_of_words("")
+    choice = chunk.choices[0]
+    if choice.message is not None and not choice.message.tool_calls and chunk.error is None:
+        return _without_calls(choice.message, choice.finish_reason or "", chunk.usage)
     reader = Reader()
     events: list[Event] = []
     reader._chunk(chunk, body, events)  # noqa: SLF001 - a whole completion is one chunk of the same module's reader
     return collect(events + reader.finish())
+
+
+def _without_calls(said: _Said, word: str, usage: msgspec.Raw) -> Reply | Fault:
+    """Gives what the same answer would be as events: to make them takes twice the instructions of all else here (counted)."""
+    end = ending(word, calls=0)
+    if isinstance(end, Failed):
+        return end.fault
+    return Reply(
+        text=said.content or "",
+        reasoning=said.reasoning_content or "",
+        stop=end.reason,
+        usage=None if usage is _ABSENT else read_usage(usage),
+    )
 
 
 def _numbered(message: _Said) -> _Said:
