@@ -92,6 +92,8 @@ def test_giving_up_leaves_nothing_behind(run: Run, monkeypatch: pytest.MonkeyPat
     async def main() -> None:
         monkeypatch.setattr(module, "_NEXT_ATTEMPT", 0)
         async with pulse() as heart:
+            await heart.beat()
+            others = asyncio.all_tasks()
             with deaf_port() as deaf:
                 for addresses in ([at(deaf)], [at(deaf), at(deaf)]):
                     (racing,) = await begun(race(addresses))
@@ -99,5 +101,6 @@ def test_giving_up_leaves_nothing_behind(run: Run, monkeypatch: pytest.MonkeyPat
                     racing.cancel()
                     with pytest.raises(asyncio.CancelledError):
                         await racing
+                    assert asyncio.all_tasks() == others
 
     run(main())

@@ -183,7 +183,17 @@ def test_a_failed_connection_gives_its_place_back(run: Run) -> None:
     run(main())
 
 
-def test_a_retry_makes_room_among_connections_that_are_dead_too(run: Run) -> None:
+def test_who_wants_a_new_connection_gets_room_among_the_idle_ones(run: Run) -> None:
+    async def main() -> None:
+        async with origin(answering(OK)) as (_, port), client_of(port, ClientLimits(connections=1)) as client:
+            await (await client.send(get(), PATIENT)).read(10)
+            opened = await client._pool.open()
+            assert not opened.reused
+
+    run(main())
+
+
+def test_a_retry_uses_no_other_idle_connection_that_may_be_dead_too(run: Run) -> None:
     async def main() -> None:
         async def one_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await request_head(reader)

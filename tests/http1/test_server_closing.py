@@ -119,12 +119,16 @@ async def unread_answer(loop: ClockedLoop, limits: ServerLimits) -> AsyncIterato
 
 def test_a_slow_reader_of_the_last_answer_is_waited_for(clocked: Clocked) -> None:
     async def main(loop: ClockedLoop) -> None:
-        async with unread_answer(loop, ServerLimits(linger_time=5, linger_silence=2)) as (_, peer):
+        async with unread_answer(loop, ServerLimits(linger_time=8, linger_silence=8)) as (server, peer):
             await loop.let_pass(200)
             size = 0
             while data := await loop.sock_recv(peer, MIB):
                 size += len(data)
             assert size > 20 * MIB
+            await loop.let_pass(6)
+            assert open_connections(server) == 1
+            await loop.let_pass(3)
+            assert open_connections(server) == 0
 
     clocked(main)
 
