@@ -1,9 +1,12 @@
 """Bodies on their way in: limits, memory and every way to send one."""
 
+import asyncio
+
 import pytest
 
 from cody_oai_router.http1 import Request, Response, ServerExchange, ServerLimits
-from http1.peers import FakeApplication, Run, serving, until, wire
+from cody_oai_router.http1.limits import ByteBudget
+from http1.peers import FakeApplication, Run, serving, wire
 
 MIB = 1024 * 1024
 
@@ -98,14 +101,32 @@ def test_all_bodies_together_have_a_limit(run: Run, claim: bytes) -> None:
     run(main())
 
 
+class ToldBudget(ByteBudget):
+    """A budget that tells what was used after each change."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.told: asyncio.Queue[int] = asyncio.Queue()
+
+    def take(self, size: int) -> bool:
+        taken = super().take(size)
+        self.told.put_nowait(self.used)
+        return taken
+
+    def give(self, size: int) -> None:
+        super().give(size)
+        self.told.put_nowait(self.used)
+
+
 def test_memory_is_taken_as_the_body_comes_and_given_back_when_the_client_leaves(run: Run) -> None:
     async def main() -> None:
         async with serving(FakeApplication()) as (server, port):
+            server.budget = budget = ToldBudget(100 * MIB)
             async with await wire(port) as peer:
                 peer.send(head(64 * MIB) + b"x" * (MIB + 1))
-                await until(lambda: server.budget.used >= 2 * MIB)
-                assert server.budget.used == 2 * MIB
-            await until(lambda: not server.budget.used)
+                assert await budget.told.get() == MIB
+                assert await budget.told.get() == 2 * MIB
+            assert await budget.told.get() == 0
 
     run(main())
 
