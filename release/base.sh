@@ -55,9 +55,9 @@ trap finish EXIT
 
 cat >"$root/build.sh" <<'BUILD'
 set -eu
-export LC_ALL=C.UTF-8
-jobs=$(nproc)
 prefix=/opt/python
+jobs=$(nproc)
+export LC_ALL=C.UTF-8
 # Ciphers and protocols that no Sourcegraph, proxy or certificate of today needs are left out: less to carry, less to go wrong.
 if [ ! -e /src/openssl.built ]; then
     cd /src/openssl
@@ -70,7 +70,7 @@ fi
 
 cd /src/python
 ./configure -q --prefix=$prefix --enable-shared --enable-optimizations --with-lto --without-ensurepip --disable-test-modules \
-    --without-doc-strings --with-openssl=$prefix --with-ssl-default-suites=openssl CFLAGS=-g0
+    --without-doc-strings --with-openssl=$prefix --with-openssl-rpath=auto --with-ssl-default-suites=openssl CFLAGS=-g0
 make -s -j "$jobs" PROFILE_TASK='-m test --pgo --timeout=300'
 make -s install >/dev/null
 

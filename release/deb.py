@@ -98,6 +98,8 @@ library-not-linked-against-libc [usr/lib/cody-oai-router/_internal/*]
 shared-library-lacks-prerequisites [usr/lib/cody-oai-router/_internal/*]
 # PyInstaller makes it so.
 hardening-no-pie [usr/lib/cody-oai-router/cody-oai-router]
+# What an administrator enabled is undone by what enabled it: deb-systemd-helper undoes only its own work.
+maintainer-script-calls-systemctl [prerm:*]
 # There is no public address yet; who publishes the package sets DEBEMAIL.
 bogus-mail-host
 bogus-mail-host-in-debian-changelog

@@ -24,6 +24,8 @@ Endpoint = Literal["llm", "cody"]
 # What the LLM API takes as an image it never shows to the model; these the models behind Cody's stream were seen to take (contract §4.3).
 IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/webp", "image/gif")
 
+_NO_NEEDS: Final = frozenset[Need]()
+
 _LONGEST_PREFIX: Final = 64  # of a data URL: its type and encoding
 
 
@@ -116,20 +118,21 @@ class Traits(msgspec.Struct, frozen=True):
 
 # Most prompts: nothing but words.
 PLAIN: Final = Traits()
-_TALKERS: Final = frozenset({"user", "assistant"})
 
 
 def traits_of(prompt: Prompt) -> Traits:
     """Looks through a prompt, once."""
-    roles = {turn.role for turn in prompt.turns}
-    instructions = "system" in roles or "developer" in roles
-    history = "tool" in roles or "function" in roles
-    images = others = hints = names = False
+    instructions = history = images = others = hints = names = False
     for turn in prompt.turns:
+        match turn.role:
+            case "user" | "assistant":
+                names = names or turn.name is not None
+            case "system" | "developer":
+                instructions = True
+            case _:
+                history = True
         if turn.calls:
             history = True
-        if turn.name is not None and turn.role in _TALKERS:
-            names = True
         for part in turn.parts:
             if isinstance(part, TextPart):
                 hints = hints or part.cache_control is not None
@@ -144,6 +147,8 @@ def traits_of(prompt: Prompt) -> Traits:
 
 def needs(prompt: Prompt, traits: Traits, *, thinks: bool) -> frozenset[Need]:
     """Gives what a prompt needs beyond text; `thinks` tells that the model was chosen because it thinks."""
+    if not (thinks or prompt.tools or prompt.reasoning or traits.history or traits.images):
+        return _NO_NEEDS
     found: list[Need] = []
     if prompt.tools or traits.history:
         found.append("tools")

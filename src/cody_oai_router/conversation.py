@@ -6,7 +6,7 @@ was.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, assert_never
+from typing import Final, Literal, assert_never
 
 import msgspec
 
@@ -123,6 +123,10 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     legacy_functions: bool = False
     choices: int = 1
     adapted: tuple[str, ...] = ()
+
+
+# Stands for a prompt that nobody will need again, which may have been megabytes.
+FORGOTTEN: Final = Prompt(model="", turns=())
 
 
 class Stamp(msgspec.Struct, frozen=True):

@@ -5,7 +5,6 @@ again when upstream refuses.
 """
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -22,7 +21,7 @@ from cody_oai_router.adapt.tool_prompt import describe
 from cody_oai_router.answering import chain_of
 from cody_oai_router.catalogue import Catalogue, Model, Resolved
 from cody_oai_router.checks import Check, check_of
-from cody_oai_router.conversation import Prompt, Role, Tool, Turn
+from cody_oai_router.conversation import FORGOTTEN, Prompt, Role, Tool, Turn
 from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, UPSTREAM_GATE, Fault
 from cody_oai_router.lessons import Lesson, learn
 from cody_oai_router.relay import Chain
@@ -47,6 +46,14 @@ _PREDICTS_SINCE: Final = 5
 
 _WRITERS: Final = {"llm": llm.write_prompt, "cody": completions_stream.write_prompt}
 
+# The roles that an endpoint takes besides user and assistant: where it takes results of tools, and where a system message.
+_NATIVE_ROLES: Final[dict[tuple[bool, bool], frozenset[Role]]] = {
+    (False, False): frozenset(),
+    (False, True): frozenset({"system"}),
+    (True, False): frozenset({"tool"}),
+    (True, True): frozenset({"tool", "system"}),
+}
+
 _Turns = tuple[Turn, ...]
 _Step = Callable[[_Turns], tuple[_Turns, set[str]]]
 
@@ -58,7 +65,7 @@ class Budgets(msgspec.Struct, frozen=True):
     reasoning: int
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(msgspec.Struct, kw_only=True):
     """One request to upstream.
 
     `body` is buffers that follow each other. `stream` tells how it is asked for, whatever the client wants. `slow` tells that
@@ -84,6 +91,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def chain(self) -> Chain | None:
         """Gives what changes the events of the answer; nothing where they pass as they are."""
         return chain_of(self.prompt, called=self.called, nonce=self.nonce, counts=self.road.counts)
+
+    def forget(self) -> None:
+        """Lets go of what only another request would need, once a part of the answer is out."""
+        self.body = []
+        self.prompt = FORGOTTEN
 
 
 class Again(msgspec.Struct, frozen=True):
@@ -118,15 +130,16 @@ def plan(
     budgets: Budgets,
     *,
     nonce: str,
+    traits: Traits | None = None,
     whole: bool = False,
     repaired: bool = False,
 ) -> Plan | Fault:
     """Makes the request.
 
-    `nonce` is hex. `whole` asks for the answer in one piece whatever else speaks for a stream; `repaired` tells that a first answer did not
-    keep what it had to.
+    `nonce` is hex. `traits` are the prompt's, where they are known. `whole` asks for the answer in one piece whatever else speaks for a
+    stream; `repaired` tells that a first answer did not keep what it had to.
     """
-    traits = traits_of(prompt)
+    traits = traits or traits_of(prompt)
     fault = None
     if traits.images or traits.others:
         fault = lost(prompt, road.abilities, blind="vision" in resolved.lacks)
@@ -143,7 +156,8 @@ def plan(
     turns = _instructed(prompt, turns, notes)
     if repaired:
         notes.add("repair:asked-again")
-    tokens = _max_tokens(prompt, resolved, budgets, lessons, notes)
+    reasons = _reasons(resolved)
+    tokens = _max_tokens(prompt, resolved, budgets, lessons, notes, reasons=reasons)
     _note(prompt, resolved, road, notes, check, stream=stream)
     adapted = _adapted(prompt, turns, resolved.ref, road, notes, native=native)
     write = _WRITERS[road.endpoint]
@@ -152,7 +166,7 @@ def plan(
         road=road,
         body=write(adapted, resolved.ref, max_tokens=tokens, stream=stream, version=road.version),
         stream=stream,
-        slow=_reasons(resolved) or not stream,
+        slow=reasons or not stream,
         lessons=lessons,
         adapted=tuple(sorted(notes)),
         called=called,
@@ -202,11 +216,12 @@ def _turns(
     """Gives the turns as the endpoint carries them, and notes of what was changed: one step for each thing that it lacks."""
     if traits is PLAIN and native and not lessons:
         return adapt_turns(prompt.turns, lessons)
-    turns, notes = prompt.turns, set[str]()
+    turns = prompt.turns
+    notes: set[str] = set()
     for step in _steps(prompt, traits, abilities, nonce, native=native):
         turns, changed = step(turns)
         notes |= changed
-    turns, changed = adapt_turns(turns, lessons, _native_roles(abilities))
+    turns, changed = adapt_turns(turns, lessons, _NATIVE_ROLES[abilities.tool_results, abilities.system])
     return turns, notes | changed
 
 
@@ -222,12 +237,6 @@ def _steps(prompt: Prompt, traits: Traits, abilities: Abilities, nonce: str, *, 
         yield lead_with_system
     if (traits.hints and not abilities.cache_hints) or (traits.names and not abilities.names):
         yield lambda turns: drop_fields(turns, cache_hints=not abilities.cache_hints, names=not abilities.names)
-
-
-@lru_cache(maxsize=16)
-def _native_roles(abilities: Abilities) -> frozenset[Role]:
-    roles: set[Role] = {"tool"} if abilities.tool_results else set()
-    return frozenset(roles | ({"system"} if abilities.system else set()))
 
 
 def _instructed(prompt: Prompt, turns: _Turns, notes: set[str]) -> _Turns:
@@ -246,13 +255,13 @@ def _instructed(prompt: Prompt, turns: _Turns, notes: set[str]) -> _Turns:
 
 def _adapted(prompt: Prompt, turns: _Turns, ref: str, road: Road, notes: set[str], *, native: bool) -> Prompt:
     """Gives the prompt as it is sent: with other turns, and without what the model or the endpoint would refuse."""
-    temperature, top_p, changed = prompt.temperature, prompt.top_p, frozenset[str]()
+    temperature, top_p = prompt.temperature, prompt.top_p
     if temperature is not None or top_p is not None:
         temperature, top_p, changed = clamp(temperature, top_p, ref)
+        notes |= changed
     predicts = road.endpoint == "cody" and road.version >= _PREDICTS_SINCE
     if prompt.prediction is not None and not predicts:
         notes.add("prediction:dropped")
-    notes |= changed
     return msgspec.structs.replace(
         prompt,
         turns=turns,
@@ -278,14 +287,13 @@ def _shown(name: str) -> str:
 
 
 def _reasons(resolved: Resolved) -> bool:
-    return (resolved.model or Model(ref=resolved.ref)).reasons
+    return resolved.model.reasons if resolved.model is not None else Model(ref=resolved.ref).reasons
 
 
 def _max_tokens(
-    prompt: Prompt, resolved: Resolved, budgets: Budgets, lessons: frozenset[Lesson], notes: set[str]
+    prompt: Prompt, resolved: Resolved, budgets: Budgets, lessons: frozenset[Lesson], notes: set[str], *, reasons: bool
 ) -> int:
     """Gives the client's limit, else the catalogue's, else the configured one (contract §2.2: never none)."""
-    reasons = _reasons(resolved)
     known = resolved.model.max_output if resolved.model is not None else None
     tokens = prompt.max_tokens or known or (budgets.reasoning if reasons else budgets.plain)
     if "above-thinking-budget" in lessons and tokens < budgets.reasoning:

@@ -13,6 +13,9 @@ Lesson = Literal[
     "merge", "end-with-user", "fill-blank", "begin-with-user", "whole", "above-thinking-budget", "plain-parts"
 ]
 
+# What a whole process learns most often, so it is one object.
+NO_LESSONS: Final = frozenset[Lesson]()
+
 # How long a lesson holds, in seconds: long enough to cost nothing, short enough that an upgrade of the instance shows
 # the same day.
 LIFETIME: Final = 3600.0

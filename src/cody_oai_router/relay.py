@@ -50,7 +50,7 @@ class Writer(Protocol):
         """Writes what an answer begins with, before anything is known of it; nothing where that is out."""
         ...
 
-    def write(self, events: Iterable[Event]) -> bytes:
+    def write(self, events: Sequence[Event]) -> bytes:
         """Writes a batch of events."""
         ...
 
@@ -240,7 +240,9 @@ class Source:
         return []
 
     def _frames(self, frames: list[Frame]) -> list[Event]:
-        events = self._checked(self._reader.read(frames))
+        events = self._reader.read(frames)
+        if events and type(events[-1]) is Failed:
+            self.failed = events[-1].fault
         if self._splitter is not None and self._splitter.overflowed and not self._is_settled():
             message = "Sourcegraph sent an event that is longer than MAX_EVENT_BYTES allows."
             return events + self._fail(Fault(kind="bad_gateway", message=message))
@@ -260,10 +262,8 @@ class Source:
 
     def _checked(self, events: list[Event]) -> list[Event]:
         """Notes a failure, which a reader gives as its last event."""
-        if events:
-            last = events[-1]
-            if isinstance(last, Failed):
-                self.failed = last.fault
+        if events and type(events[-1]) is Failed:
+            self.failed = events[-1].fault
         return events
 
     def _fail(self, fault: Fault) -> list[Event]:

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from cody_oai_router.abilities import Abilities, Endpoint, Grade, Need, cody_stream, llm_api, needs, traits_of
+from cody_oai_router.abilities import Abilities, Endpoint, Grade, Need, Traits, cody_stream, llm_api, needs, traits_of
 from cody_oai_router.catalogue import Resolved
 from cody_oai_router.conversation import Prompt
 from cody_oai_router.upstreams import completions_stream
@@ -44,14 +44,14 @@ class Road(msgspec.Struct, frozen=True):
     counts: bool = True
 
 
-def choose(prompt: Prompt, resolved: Resolved, site: Site, api: Api) -> Road:
-    """Gives the road of a prompt to a model of a site; `api` is what the user allows."""
+def choose(prompt: Prompt, resolved: Resolved, site: Site, api: Api, traits: Traits | None = None) -> Road:
+    """Gives the road of a prompt to a model of a site; `api` is what the user allows, `traits` are the prompt's, where they are known."""
     by_llm, by_cody = _roads(site.api_version)
     if api != "auto":
         return by_cody if api == "cody" else by_llm
     if site.gated or _is_refused_by_grammar(resolved):
         return by_cody
-    wanted = needs(prompt, traits_of(prompt), thinks="thinking" in resolved.ref)
+    wanted = needs(prompt, traits or traits_of(prompt), thinks="thinking" in resolved.ref)
     if not wanted:
         return by_llm
     if site.api_version is None and min(map(by_llm.abilities.grade, wanted)) > Grade.LOST:

@@ -81,17 +81,15 @@ class Splitter:
         return frames
 
     def _whole_frames(self, data: bytes) -> list[Frame]:
-        if data.startswith(b"data: ") and data.count(b"\n") == 2:  # noqa: PLR2004 - the two that end it: one event
+        if data.startswith(b"data: ") and data.find(b"\n") == len(data) - 2:
             return [Frame(b"", data[6:-2])]
-        blocks = data[:-2].split(b"\n\n")
-        frames = _alike(data, blocks)
+        lines = data[:-1].split(b"\n")
+        frames = _alike(lines)
         if frames is not None:
             return frames
         frames = []
-        for block in blocks:
-            for line in block.split(b"\n"):
-                self._line(line, frames)
-            self._blank(frames)
+        for line in lines:
+            self._line(line, frames)
         return frames
 
     def _feed_lines(self, data: bytes) -> list[Frame]:
@@ -165,21 +163,21 @@ class Splitter:
         self._event = b""
 
 
-def _alike(data: bytes, blocks: list[bytes]) -> list[Frame] | None:
-    """Reads blocks that all begin alike and have one line of data each; nothing where one is different.
+def _alike(lines: list[bytes]) -> list[Frame] | None:
+    """Reads events of one line of data each, with the same name or all without one; nothing where one is different.
 
-    Looked at together, since a look at each block costs more than all else that is done with it (counted: 5,000 instructions of 7,700).
+    Slices and comparisons, since a call for each line costs more than all else that is done with it (counted: 2,500 instructions).
     """
-    start = data.find(b"data: ") + 6
-    opening = data[:start]
-    lines = 1 if start == 6 else 2  # noqa: PLR2004 - the length of `data: `
-    if lines == 2 and not (opening.startswith(b"event: ") and opening.find(b"\n") == start - 7):  # noqa: PLR2004 - a name and data
+    named = lines[0][:7] == b"event: "
+    period = 3 if named else 2  # lines of an event, with the empty one
+    data = lines[period - 2 :: period]
+    if len(data) * period != len(lines) or any(lines[period - 1 :: period]):
         return None
-    others = len(blocks) - 1
-    if data.count(b"\n") != (lines + 1) * len(blocks) or data.count(b"\n\n" + opening) != others:
+    if named and lines[::3].count(lines[0]) != len(data):
         return None
-    name = opening[7:-7]
-    return [Frame(name, block[start:]) for block in blocks]
+    name = lines[0][7:] if named else b""
+    frames = [Frame(name, line[6:]) for line in data if line[:6] == b"data: "]
+    return frames if len(frames) == len(data) else None
 
 
 def write_data(payload: bytes) -> bytes:

@@ -17,11 +17,13 @@ from typing import Final
 
 from bench.work import BIG, BURST, JSON, REF, event, reply_body, request_body
 from cody_oai_router import exchange
+from cody_oai_router.abilities import traits_of
 from cody_oai_router.catalogue import Catalogue, Model
 from cody_oai_router.conversation import Collector, Prompt, Stamp
 from cody_oai_router.dialects import llm_chat, openai_chat
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1.heads import read_request_head, read_response_head
+from cody_oai_router.lessons import NO_LESSONS
 from cody_oai_router.relay import Source, Upstream
 from cody_oai_router.roads import Site, choose
 from cody_oai_router.upstreams import completions_stream, llm_api
@@ -119,8 +121,9 @@ def _plan(times: int) -> None:
     for _ in range(times):
         resolved = exchange.resolve(prompt, catalogue)
         assert not isinstance(resolved, Fault)
-        road = choose(prompt, resolved, _SITE, "auto")
-        exchange.plan(prompt, resolved, road, frozenset(), _BUDGETS, nonce="0123456789ab")
+        traits = traits_of(prompt)
+        road = choose(prompt, resolved, _SITE, "auto", traits)
+        exchange.plan(prompt, resolved, road, NO_LESSONS, _BUDGETS, nonce="0123456789ab", traits=traits)
 
 
 def _read_reply(times: int) -> None:

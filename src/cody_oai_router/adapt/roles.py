@@ -62,9 +62,13 @@ def adapt_turns(
 def wrapped(turn: Turn, notes: set[str]) -> Turn:
     """Gives a turn of a role that cannot be carried as words of the user, in the tags of that role; notes it."""
     notes.add(f"{turn.role}:wrapped")
+    tag = _TAGS[turn.role]
+    if len(turn.parts) == 1 and isinstance(turn.parts[0], TextPart) and turn.parts[0].cache_control is None:
+        return Turn(role="user", parts=(TextPart(_tagged(bytes(turn.parts[0].text)[1:-1], tag)),))
     images = tuple(part for part in turn.parts if isinstance(part, ImagePart))
     hints = [part.cache_control for part in turn.parts if isinstance(part, TextPart) and part.cache_control is not None]
-    text = TextPart(_tagged(turn, _TAGS[turn.role]), hints[-1] if hints else None)
+    words = b"".join([bytes(text)[1:-1] for text in _texts(turn)])
+    text = TextPart(_tagged(words, tag), hints[-1] if hints else None)
     return Turn(role="user", parts=(text, *images), listed=bool(images or hints))
 
 
@@ -82,10 +86,9 @@ def joined(turns: Sequence[Turn]) -> Turn:
     return Turn(role=first.role, parts=parts, listed=listed, name=first.name, calls=calls)
 
 
-def _tagged(turn: Turn, tag: bytes) -> msgspec.Raw:
-    """Puts the tags around the text, inside the JSON string: no text is decoded, so none is changed."""
-    inner = b"".join(bytes(text)[1:-1] for text in _texts(turn))
-    return msgspec.Raw(b'"<' + tag + b">" + inner + b"</" + tag + b'>"')
+def _tagged(words: bytes, tag: bytes) -> msgspec.Raw:
+    """Puts the tags around a text, inside the JSON string: no text is decoded, so none is changed."""
+    return msgspec.Raw(b'"<%b>%b</%b>"' % (tag, words, tag))
 
 
 def _texts(turn: Turn) -> list[msgspec.Raw]:
@@ -94,6 +97,8 @@ def _texts(turn: Turn) -> list[msgspec.Raw]:
 
 def _filled(turn: Turn, notes: set[str], *, blank: bool) -> Turn:
     is_nothing = _is_blank if blank else _is_empty
+    if len(turn.parts) == 1 and not is_nothing(turn.parts[0]):
+        return turn
     parts = tuple(part for part in turn.parts if not is_nothing(part))
     if parts:
         if len(parts) == len(turn.parts):

@@ -28,6 +28,7 @@ class Request:
     """One request: the head as received and, before it is handled, the whole body."""
 
     __slots__ = (
+        "_first",
         "body",
         "chunked",
         "expect",
@@ -51,6 +52,7 @@ class Request:
         """`1.0` or `1.1`."""
         self.headers = headers
         """In order; names in lower case."""
+        self._first: dict[bytes, bytes] | None = None
         self.keep_alive = version == "1.1"
         self.length = 0
         """What Content-Length declares; 0 without one."""
@@ -62,7 +64,15 @@ class Request:
 
     def header(self, name: bytes) -> bytes | None:
         """The value of the first header called `name` (lower case), or None."""
-        return first_header(self.headers, name)
+        if self._first is None:  # a request is asked for half a dozen that most have not
+            self._first = dict(reversed(self.headers))
+        return self._first.get(name)
+
+    def forget(self) -> None:
+        """Let go of headers and body: a stream may be open for minutes after somebody has last asked for them."""
+        self.headers.clear()
+        self._first = None
+        self.body = b""
 
 
 class Response(NamedTuple):

@@ -168,18 +168,18 @@ class Server:
 
     async def _handle(self, request: Request, exchange: ServerExchange) -> None:
         try:
-            await self._answer(request, exchange)
+            try:
+                await self._application.handle(request, exchange)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+                self._make_up(request, exchange, error)
+            else:
+                if not exchange.ended:
+                    self._make_up(request, exchange, None)
         finally:
             exchange.drop()
 
-    async def _answer(self, request: Request, exchange: ServerExchange) -> None:
-        problem: Exception | None = None
-        try:
-            await self._application.handle(request, exchange)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            problem = error
-        if problem is None and exchange.ended:
-            return
+    def _make_up(self, request: Request, exchange: ServerExchange, problem: Exception | None) -> None:
+        """Answer in the place of a handler that did not."""
         response = self._application.failed(request, problem)
         if exchange.started:
             exchange.abort()

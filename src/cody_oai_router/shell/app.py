@@ -3,9 +3,9 @@
 import asyncio
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 import msgspec
@@ -36,7 +36,7 @@ class App:
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
         self._guard = Guard(shop.settings)
-        self._live: set[Chat] = set()
+        self._live: dict[ServerExchange, Chat] = {}
         self._demo: Headers = [(b"x-router-demo", b"true")] if shop.demo else []
         self._pages: dict[str, Callable[[Headers], Response]] = {"/health": self._health, "/": self._welcome}
 
@@ -70,14 +70,14 @@ class App:
 
     def break_off(self) -> None:
         """Ends every answer that still runs, with an error that its client can see."""
-        for chat in tuple(self._live):
+        for chat in tuple(self._live.values()):
             chat.break_off()
 
     async def handle(self, request: Request, exchange: ServerExchange) -> None:
         """Answers one request and logs it."""
         record = Record()
         try:
-            await self._route(request, exchange, record)
+            await self._answering(request, exchange, record)
         except asyncio.CancelledError:
             record.status, record.failure = CLIENT_LEFT, "client_left"
             raise
@@ -85,15 +85,20 @@ class App:
             record.status, record.failure = STATUS["internal"], "internal"
             raise
         finally:
+            self._live.pop(exchange, None)
             self._shop.log.request(self._entry(request, record))
 
-    async def _route(self, request: Request, exchange: ServerExchange, record: Record) -> None:
+    def _answering(self, request: Request, exchange: ServerExchange, record: Record) -> Coroutine[Any, Any, None]:
+        """Gives what answers a request. Not a coroutine around it: a stream holds each of them as long as it is open (300 bytes)."""
         path = normal_path(request.path)
+        if path == _CHAT and request.method == _ROUTES[_CHAT]:
+            chat = self._live[exchange] = Chat(self._shop, request, exchange, self._headers(request), record)
+            return chat.answer()
+        return self._page(path, request, exchange, record)
+
+    async def _page(self, path: str, request: Request, exchange: ServerExchange, record: Record) -> None:
         headers = self._headers(request)
         method = method_of(path)
-        if path == _CHAT and request.method == method:
-            await self._chat(Chat(self._shop, request, exchange, headers, record))
-            return
         answer: Response | Fault
         if method is None:
             answer = _unknown(request)
@@ -109,13 +114,6 @@ class App:
             answer = self._refusal(answer, headers)
         record.status = answer.status
         exchange.respond(answer)
-
-    async def _chat(self, chat: Chat) -> None:
-        self._live.add(chat)
-        try:
-            await chat.answer()
-        finally:
-            self._live.discard(chat)
 
     async def _models(self, path: str, headers: Headers) -> Response | Fault:
         catalogue = await self._shop.instance.catalogue()

@@ -4,20 +4,21 @@ The coroutine here thinks; the bytes of a streamed answer go from socket to sock
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
 
 import msgspec
 
 from cody_oai_router import exchange as exchanges
-from cody_oai_router.abilities import Endpoint
+from cody_oai_router.abilities import Endpoint, traits_of
 from cody_oai_router.catalogue import Resolved
-from cody_oai_router.conversation import Collector, Prompt, Reply, play, usage_after
+from cody_oai_router.checks import Check
+from cody_oai_router.conversation import FORGOTTEN, Collector, Prompt, Reply, play, usage_after
 from cody_oai_router.events import Usage
 from cody_oai_router.exchange import Again, Plan
 from cody_oai_router.faults import Fault
 from cody_oai_router.http1 import ClientError, Clocks, Incoming, Outgoing
-from cody_oai_router.lessons import UNMISTAKABLE, Lesson
+from cody_oai_router.lessons import NO_LESSONS, UNMISTAKABLE
 from cody_oai_router.relay import Source, Upstream
 from cody_oai_router.roads import choose
 from cody_oai_router.shell.failures import fault_of
@@ -29,6 +30,8 @@ from cody_oai_router.upstreams import completions_stream, llm_api
 from cody_oai_router.upstreams.requests import request_headers
 
 _UPSTREAMS: Mapping[Endpoint, Upstream] = {"llm": llm_api, "cody": completions_stream}
+
+_NEVER: Final = frozenset[str]()
 
 # An error body is a sentence; a page of HTML is read far enough to find its title.
 MAX_ERROR_BYTES = 256 * 1024
@@ -47,6 +50,10 @@ class Client(Protocol):
 
     def planned(self) -> None:
         """Hears of a request that will be sent."""
+        ...
+
+    def begun(self) -> None:
+        """Hears that a part of a choice is out: it is not asked for again."""
         ...
 
     def spent(self, usage: Usage | None) -> None:
@@ -69,6 +76,22 @@ class Client(Protocol):
 class Asking:
     """Asks for one choice until it is settled. `stream` is where its events go, where the client streams; `plan` is what was asked last."""
 
+    __slots__ = (
+        "_before",
+        "_client",
+        "_closed",
+        "_lessons",
+        "_nonce",
+        "_patience",
+        "_prompt",
+        "_refused",
+        "_rejected",
+        "_resolved",
+        "_shop",
+        "_stream",
+        "plan",
+    )
+
     def __init__(
         self,
         shop: Workshop,
@@ -86,9 +109,9 @@ class Asking:
         self._stream = stream
         self._nonce = nonce
         self.plan: Plan | None = None
-        self._before: set[str] = set()
-        self._lessons: frozenset[Lesson] = frozenset()
-        self._refused: set[int] = set()
+        self._before = _NEVER
+        self._lessons = NO_LESSONS
+        self._refused: tuple[int, ...] = ()
         self._rejected: Usage | None = None
         self._closed: Fault | None = None
         timeouts = shop.settings.timeouts
@@ -104,14 +127,14 @@ class Asking:
             outcome = await self._ask(plan)
             if isinstance(outcome, Prompt):
                 self._prompt = outcome
-                self._before.add("repair")
+                self._before |= {"repair"}
                 continue
             if not isinstance(outcome, Fault):
                 self._keep_lessons(plan)
                 return outcome
             outcome = self._dated(outcome)
             api = self._shop.settings.sourcegraph_api
-            again = exchanges.again(outcome, plan, frozenset(self._before), api=api, patience=self._patience)
+            again = exchanges.again(outcome, plan, self._before, api=api, patience=self._patience)
             if again is None or self._is_too_late(again):
                 return outcome
             await self._prepare(again, plan, outcome)
@@ -123,20 +146,23 @@ class Asking:
 
     def _make_plan(self) -> Plan | Fault:
         settings, instance = self._shop.settings, self._shop.instance
-        site = instance.site.without(self._refused)
+        site = instance.site.without(self._refused) if self._refused else instance.site
         if self._closed is not None:
             site = msgspec.structs.replace(site, gated=True)
-        road = choose(self._prompt, self._resolved, site, settings.sourcegraph_api)
-        budgets = exchanges.Budgets(settings.default_max_tokens, settings.default_max_tokens_reasoning)
-        lessons = instance.lessons(self._resolved.ref) | self._lessons
+        traits = traits_of(self._prompt)
+        road = choose(self._prompt, self._resolved, site, settings.sourcegraph_api, traits)
+        lessons = instance.lessons(self._resolved.ref)
+        if self._lessons:
+            lessons |= self._lessons
         whole = "ask-whole" in self._before
         plan = exchanges.plan(
             self._prompt,
             self._resolved,
             road,
             lessons,
-            budgets,
+            self._shop.budgets,
             nonce=self._nonce,
+            traits=traits,
             whole=whole,
             repaired="repair" in self._before,
         )
@@ -147,13 +173,13 @@ class Asking:
 
     async def _prepare(self, again: Again, tried: Plan, fault: Fault) -> None:
         """Takes what a refusal taught into the next request, or waits as it asks to."""
-        self._before.add(again.why)
+        self._before |= {again.why}
         if again.lesson is not None:
             self._lessons |= {again.lesson}
             if again.lesson in UNMISTAKABLE:
                 self._shop.instance.learn(tried.ref, (again.lesson,))
         if again.why == "older":
-            self._refused.add(tried.road.version)
+            self._refused += (tried.road.version,)
         if again.why == "gate":
             self._closed = fault
         if again.why == "wait":
@@ -184,20 +210,25 @@ class Asking:
                 return await self._refusal(incoming)
         except ClientError as error:
             return fault_of(error)
-        if self._stream is not None and plan.check is None:
-            return await self._receive(plan, incoming, self._stream)
-        collector = Collector()
-        fault = await self._receive(plan, incoming, collector)
+        incoming.headers.clear()  # looked at for a refusal only, and gateways send kilobytes of them
+        outlet: Outlet = Collector() if self._stream is None or plan.check is not None else self._stream
+        reception = self._reception(plan, incoming, outlet)
+        try:
+            fault = await reception.outcome
+        finally:
+            self._let_go(incoming, reception)
+        if not isinstance(outlet, Collector):
+            return fault
         if fault is not None:
-            self._client.spent(collector.usage)
-        return fault if fault is not None else await self._judged(plan, collector.reply())
+            self._client.spent(outlet.usage)
+            return fault
+        reply = outlet.reply()
+        return reply if plan.check is None or isinstance(reply, Fault) else await self._judged(plan.check, reply)
 
-    async def _judged(self, plan: Plan, reply: Reply | Fault) -> Reply | Prompt | Fault | None:
+    async def _judged(self, check: Check, reply: Reply) -> Reply | Prompt | Fault | None:
         """Has a held answer checked; one that is right goes where it is waited for."""
-        if plan.check is None or isinstance(reply, Fault):
-            return reply
         # In a thread: a large answer takes a quarter of a second to check, in which other streams go on.
-        verdict = await asyncio.to_thread(plan.check.judge, reply, self._prompt, last="repair" in self._before)
+        verdict = await asyncio.to_thread(check.judge, reply, self._prompt, last="repair" in self._before)
         if isinstance(verdict, Prompt):
             self._rejected = reply.usage
         if isinstance(verdict, Fault):
@@ -214,7 +245,8 @@ class Asking:
         body = await incoming.read(MAX_ERROR_BYTES)
         return read_fault(incoming.status, decoded(incoming.headers), body, self._shop.clock.wall())
 
-    async def _receive(self, plan: Plan, incoming: Incoming, outlet: Outlet) -> Fault | None:
+    def _reception(self, plan: Plan, incoming: Incoming, outlet: Outlet) -> Reception:
+        """Lets the answer flow."""
         limits = self._shop.settings.limits
         upstream = _UPSTREAMS[plan.road.endpoint]
         source = Source(
@@ -225,30 +257,40 @@ class Asking:
             reply_limit=limits.reply_bytes,
         )
         reception = Reception(incoming, source, outlet, size_limit=limits.reply_bytes)
+        if self._stream is not None and outlet is self._stream:
+            self._stream.on_begun = self._forget
         self._client.attach(incoming)
         incoming.attach(reception)
-        try:
-            return await reception.outcome
-        finally:
-            self._client.detach(incoming)
-            if reception.first_byte:
-                self._client.answered(reception.first_byte)
-            if not reception.outcome.done() or reception.outcome.cancelled():
-                incoming.cancel()
+        return reception
+
+    def _let_go(self, incoming: Incoming, reception: Reception) -> None:
+        self._client.detach(incoming)
+        if reception.first_byte:
+            self._client.answered(reception.first_byte)
+        if not reception.outcome.done() or reception.outcome.cancelled():
+            incoming.cancel()
+
+    def _forget(self) -> None:
+        """Lets go of the prompt, for as long as its answer takes to come."""
+        self._prompt = FORGOTTEN
+        if self.plan is not None:
+            self.plan.forget()
+        self._client.begun()
 
     def _outgoing(self, plan: Plan) -> Outgoing:
         headers = request_headers(self._shop.common_headers, stream=plan.stream)
         return Outgoing(b"POST", self._shop.target(plan.road), headers, plan.body)
 
     def _clocks(self, plan: Plan) -> Clocks:
-        timeouts = self._shop.settings.timeouts
-        first_byte = timeouts.slow_first_byte if plan.slow else timeouts.first_byte
         # Whole arguments of a call, and thoughts, may be kept back in the middle of an answer as well.
-        idle = max(timeouts.idle, first_byte) if plan.slow or self._prompt.tools else timeouts.idle
-        return Clocks(timeouts.connect, first_byte, idle, timeouts.total)
+        return self._shop.clocks(slow=plan.slow, halting=plan.slow or bool(self._prompt.tools))
 
 
 class StreamOutlet(Outlet, Protocol):
-    """An outlet to a client that streams. `begun` tells that a part of this choice is out, after which it is not asked again."""
+    """An outlet to a client that streams.
+
+    `begun` tells that a part of this choice is out, after which it is not asked again; `on_begun` is called then.
+    """
 
     begun: bool
+    on_begun: Callable[[], None] | None

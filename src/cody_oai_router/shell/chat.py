@@ -4,11 +4,11 @@ What happens to each choice on its way is in `asking.py`.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from cody_oai_router import exchange as exchanges
-from cody_oai_router.conversation import Prompt, Reply, Stamp, usage_together
+from cody_oai_router.catalogue import Catalogue
+from cody_oai_router.conversation import FORGOTTEN, Prompt, Reply, Stamp, usage_together
 from cody_oai_router.dialects import openai_chat
 from cody_oai_router.events import Usage
 from cody_oai_router.exchange import Plan
@@ -42,6 +42,25 @@ class Record:
 class Chat:
     """Answers one chat request."""
 
+    __slots__ = (
+        "_askings",
+        "_broken_off",
+        "_exchange",
+        "_incoming",
+        "_own_headers",
+        "_prompt",
+        "_request",
+        "_shop",
+        "_spent",
+        "_stamp",
+        "_stream",
+        "_task",
+        "_told",
+        "record",
+    )
+
+    _stamp: Stamp
+
     def __init__(
         self, shop: Workshop, request: Request, exchange: ServerExchange, headers: Headers, record: Record
     ) -> None:
@@ -49,25 +68,37 @@ class Chat:
         self._request = request
         self._exchange = exchange
         self._own_headers = headers
+        self._prompt = FORGOTTEN
         self._askings: Sequence[Asking] = ()
         self._stream: Stream | None = None
-        self._told: frozenset[str] | None = None  # the notes in a head that is out
+        self._told: tuple[str, ...] | None = None  # the reference and the notes in a head that is out
         self._task: asyncio.Task[None] | None = None
         self._broken_off = False
-        self._incoming: set[Incoming] = set()
-        self._spent: list[Usage] = []
+        self._incoming: tuple[Incoming, ...] = ()
+        self._spent: tuple[Usage, ...] = ()
         self.record = record
 
     async def answer(self) -> None:
         """Answers the request, whatever happens; a client that leaves cancels it."""
         self._task = asyncio.current_task()
         try:
-            await self._answer()
+            fault = self._read()
+            if fault is None:
+                fault = self._prepare(await self._shop.instance.catalogue())
+            if fault is not None:
+                self._refuse(fault)
+            elif len(self._askings) == 1:
+                self._conclude([await self._askings[0].settle()])
+            else:
+                self._conclude(await _settled_together(self._askings))
         except asyncio.CancelledError:
             if not self._broken_off:
                 raise
             self._refuse(Fault(kind="unavailable", message="The router is shutting down; ask again when it is back."))
             self.record.failure = "shutdown"
+        finally:
+            if self._stream is not None:
+                self._shop.pulse.remove(self._stream)
 
     def break_off(self) -> None:
         """Ends the answer now, with an error that the client can see."""
@@ -75,61 +106,50 @@ class Chat:
             self._broken_off = True
             self._task.cancel()
 
-    async def _answer(self) -> None:
+    def _read(self) -> Fault | None:
+        """Reads the request, and has a client that streams kept waiting from now on."""
         prompt = openai_chat.read_prompt(self._request.body)
         if isinstance(prompt, Fault):
-            self._refuse(prompt)
-            return
+            return prompt
+        self._prompt = prompt
         self.record.model = prompt.model
         model = prompt.model or self._shop.settings.default_model or ""
-        stamp = Stamp(self._shop.clock.identifier(), model, int(self._shop.clock.wall()))
-        with self._streaming(prompt, stamp):
-            outcome = await self._settle(prompt, stamp)
-            self._conclude(outcome, prompt, stamp)
+        self._stamp = Stamp(self._shop.clock.identifier(), model, int(self._shop.clock.wall()))
+        if prompt.stream:
+            self._stream = self._begin_stream(prompt)
+            self._shop.pulse.add(self._stream)
+        return None
 
-    @contextlib.contextmanager
-    def _streaming(self, prompt: Prompt, stamp: Stamp) -> Iterator[None]:
-        if not prompt.stream:
-            yield
-            return
-        self._stream = Stream(
+    def _begin_stream(self, prompt: Prompt) -> Stream:
+        timeouts, interval = self._shop.settings.timeouts, self._shop.pulse.interval
+        return Stream(
             self._exchange,
-            [openai_chat.Writer(stamp, prompt, index) for index in range(prompt.choices)],
+            [openai_chat.Writer(self._stamp, prompt, index) for index in range(prompt.choices)],
             self._stream_headers,
-            hold=self._shop.settings.timeouts.head_hold - self._shop.pulse.interval,
-            heartbeat=self._shop.settings.timeouts.heartbeat - self._shop.pulse.interval,
+            hold=timeouts.head_hold - interval,
+            heartbeat=timeouts.heartbeat - interval,
             now=asyncio.get_running_loop().time(),
         )
-        self._shop.pulse.add(self._stream)
-        try:
-            yield
-        finally:
-            self._shop.pulse.remove(self._stream)
 
-    async def _settle(self, prompt: Prompt, stamp: Stamp) -> list[Reply] | Fault | None:
-        """Gives the replies to write, a fault, or nothing for a stream that went well."""
-        catalogue = await self._shop.instance.catalogue()
+    def _prepare(self, catalogue: Catalogue) -> Fault | None:
+        """Finds the model, and makes what asks for each choice."""
+        prompt = self._prompt
         resolved = exchanges.resolve(prompt, catalogue)
         if isinstance(resolved, Fault):
             return resolved
         self.record.ref = resolved.ref
-        askings = self._askings = [
+        self._askings = [
             Asking(
                 self._shop,
                 self,
                 prompt,
                 resolved,
                 self._stream.choices[index] if self._stream else None,
-                nonce=f"{stamp.id[:NONCE_LETTERS]}{index:x}",  # ids of emulated calls are made from it
+                nonce=f"{self._stamp.id[:NONCE_LETTERS]}{index:x}",  # ids of emulated calls are made from it
             )
             for index in range(prompt.choices)
         ]
-        outcomes = [await askings[0].settle()] if len(askings) == 1 else await _settled_together(askings)
-        fault = next((outcome for outcome in outcomes if isinstance(outcome, Fault)), None)
-        if fault is not None:
-            return fault
-        replies = [outcome for outcome in outcomes if isinstance(outcome, Reply)]
-        return replies or None
+        return None
 
     @property
     def head_is_out(self) -> bool:
@@ -150,16 +170,23 @@ class Chat:
         if self.record.first_byte is None:
             self.record.first_byte = after - self._request.received
 
+    def begun(self) -> None:
+        """Lets go of what only another request would need, once every choice has begun."""
+        if self._stream is not None and all(choice.begun for choice in self._stream.choices):
+            self._prompt = FORGOTTEN
+            self._request.forget()
+            self._own_headers.clear()
+
     def spent(self, usage: Usage | None) -> None:
         """Keeps what an answer cost that the client will not see."""
         if usage is not None:
-            self._spent.append(usage)
+            self._spent += (usage,)
 
     def attach(self, incoming: Incoming) -> None:
         """Has an answer paused while the client of a stream does not read."""
         if self._stream is None:
             return
-        self._incoming.add(incoming)
+        self._incoming += (incoming,)
         self._exchange.on_pause = self._pause
         self._exchange.on_resume = self._resume
         if self._exchange.paused:
@@ -167,7 +194,9 @@ class Chat:
 
     def detach(self, incoming: Incoming) -> None:
         """Lets go of an answer that has ended."""
-        self._incoming.discard(incoming)
+        if self._stream is None:
+            return
+        self._incoming = tuple(other for other in self._incoming if other is not incoming)
         incoming.resume()  # what is left of it has nothing to do with a slow client
         if not self._incoming:
             self._exchange.on_pause = self._exchange.on_resume = None
@@ -180,21 +209,25 @@ class Chat:
         for incoming in self._incoming:
             incoming.resume()
 
-    def _conclude(self, outcome: list[Reply] | Fault | None, prompt: Prompt, stamp: Stamp) -> None:
-        match outcome:
-            case Fault():
-                self._refuse(outcome)
-            case list():
-                self.record.status = 200
-                usage = usage_together([reply.usage for reply in outcome if reply.usage is not None])
-                self.record.usage = usage
-                late = tuple(note for reply in outcome for note in reply.adapted)
-                body = openai_chat.write_replies(outcome, usage, stamp, prompt)
-                self._exchange.respond(Response(200, [JSON, *self._answer_headers(late)], body))
-            case None:
-                self.record.status = 200
-                if self._stream is not None:
-                    self._end(self._stream)
+    def _conclude(self, outcomes: Sequence[Reply | Fault | None]) -> None:
+        """Ends the answer: with the first fault, with replies to write, or with nothing more for a stream that went well."""
+        fault = next((outcome for outcome in outcomes if isinstance(outcome, Fault)), None)
+        if fault is not None:
+            self._refuse(fault)
+            return
+        self.record.status = 200
+        replies = [outcome for outcome in outcomes if outcome is not None and not isinstance(outcome, Fault)]
+        if replies:
+            self._reply(replies)
+        elif self._stream is not None:
+            self._end(self._stream)
+
+    def _reply(self, replies: Sequence[Reply]) -> None:
+        usage = usage_together([reply.usage for reply in replies if reply.usage is not None])
+        self.record.usage = usage
+        late = tuple(note for reply in replies for note in reply.adapted)
+        body = openai_chat.write_replies(replies, usage, self._stamp, self._prompt)
+        self._exchange.respond(Response(200, [JSON, *self._answer_headers(late)], body))
 
     def _end(self, stream: Stream) -> None:
         """Ends a stream with its usage, and with what was not yet known when its head had to leave."""
@@ -206,7 +239,7 @@ class Chat:
 
     def _late_notes(self) -> list[str]:
         """Gives what was changed and is not in a head that is out."""
-        return sorted(_adapted(self._plans) - self._told) if self._told is not None else []
+        return sorted(_adapted(self._plans).difference(self._told)) if self._told is not None else []
 
     def _refuse(self, fault: Fault) -> None:
         self.record.failure = fault.kind
@@ -227,14 +260,16 @@ class Chat:
         self._exchange.respond(Response(fault.status, headers, body))
 
     def _stream_headers(self) -> Headers:
-        self._told = frozenset((self.record.ref, *_adapted(self._plans))) if self._plans else frozenset()
+        plans = self._plans
+        self._told = (self.record.ref, *_adapted(plans)) if plans else ()
         return EVENT_STREAM + self._answer_headers(())
 
     def _answer_headers(self, late: tuple[str, ...]) -> Headers:
         headers = list(self._own_headers)
-        if self._plans:
+        plans = self._plans
+        if plans:
             headers.append((b"x-router-model", self.record.ref.encode("ascii", "replace")))
-            adapted = sorted(_adapted(self._plans).union(late))
+            adapted = sorted(_adapted(plans).union(late))
             if adapted:
                 headers.append((b"x-router-adapted", ", ".join(adapted).encode()))
         return headers

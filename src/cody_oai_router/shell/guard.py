@@ -47,8 +47,7 @@ class Guard:
 
     def preflight(self, request: Request) -> Response | None:
         """Answers a browser's question whether it may send what it has in mind; only asked for allowed origins."""
-        method = request.header(b"access-control-request-method")
-        if request.method != "OPTIONS" or method is None:
+        if request.method != "OPTIONS" or request.header(b"access-control-request-method") is None:
             return None
         headers = [
             *self.cors(request),
@@ -92,18 +91,22 @@ class Guard:
         return Fault(kind="forbidden", message=message, code="host_not_allowed")
 
     def _origin(self, request: Request) -> Fault | None:
-        origins = [value for name, value in request.headers if name == b"origin"]
-        for origin in origins:
+        if request.header(b"origin") is None:
+            return self._other_site(request)
+        for origin in [value for name, value in request.headers if name == b"origin"]:
             if not self._allows(origin):
                 message = (
                     f"Requests from the web page or app '{_shown(origin)}' are refused: add it to ALLOWED_ORIGINS if you "
                     "trust it."
                 )
                 return Fault(kind="forbidden", message=message, code="origin_not_allowed")
-        if not origins and request.header(b"sec-fetch-site") == b"cross-site":
-            message = "Requests from other web sites are refused; ALLOWED_ORIGINS lists those that you trust."
-            return Fault(kind="forbidden", message=message, code="origin_not_allowed")
         return None
+
+    def _other_site(self, request: Request) -> Fault | None:
+        if request.header(b"sec-fetch-site") != b"cross-site":
+            return None
+        message = "Requests from other web sites are refused; ALLOWED_ORIGINS lists those that you trust."
+        return Fault(kind="forbidden", message=message, code="origin_not_allowed")
 
     def _allows(self, origin: bytes) -> bool:
         return "*" in self._origins or origin.decode("latin-1").lower() in self._origins

@@ -6,13 +6,16 @@ that says nothing of itself still answers on the LLM API, with the model's name 
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from cody_oai_router.catalogue import Catalogue, Model, merged, read_listing, read_supported
 from cody_oai_router.faults import UPSTREAM_GATE, Fault
 from cody_oai_router.http1 import Client
-from cody_oai_router.lessons import LIFETIME, OF_INSTANCE, Lesson
+from cody_oai_router.lessons import LIFETIME, NO_LESSONS, OF_INSTANCE, Lesson
 from cody_oai_router.roads import Site
 from cody_oai_router.settings import Settings
 from cody_oai_router.shell.clock import Clock
@@ -53,6 +56,12 @@ _FILTERS_NOTICE: Final = (
 )
 
 
+@lru_cache(maxsize=16)
+def _site(api_version: int | None) -> Site:
+    """Gives what is known of an instance that has refused nothing: it is the same for every request."""
+    return Site(api_version if api_version is None else min(api_version, completions_stream.NEWEST))
+
+
 class Instance:
     """One Sourcegraph instance as this process knows it."""
 
@@ -86,27 +95,32 @@ class Instance:
     @property
     def site(self) -> Site:
         """What is known of the roads to its models."""
+        if not self._refused and self._gated_until < 0:
+            return _site(self._api_version)
         now = self._clock.monotonic()
-        version = self._api_version
-        if version is not None:
-            version = min(version, completions_stream.NEWEST)
         refused = [step for step, until in self._refused.items() if until > now]
-        return Site(version, gated=self._gated_until > now).without(refused)
+        return msgspec.structs.replace(_site(self._api_version), gated=self._gated_until > now).without(refused)
 
     def lessons(self, ref: str) -> frozenset[Lesson]:
         """Gives what this instance has taught about a model, or about all of them, within the last hour."""
+        if not self._lessons:
+            return NO_LESSONS
         now = self._clock.monotonic()
         known = self._lessons.items()
         return frozenset(lesson for (model, lesson), until in known if model in (ref, _ALL) and until > now)
 
-    def learn(self, ref: str, lessons: Iterable[Lesson]) -> None:
+    def learn(self, ref: str, lessons: Collection[Lesson]) -> None:
         """Keeps for an hour what refusals have taught, by which an answer was had."""
+        if not lessons:
+            return
         until = self._clock.monotonic() + LIFETIME
         for lesson in lessons:
             self._lessons[_ALL if lesson in OF_INSTANCE else ref, lesson] = until
 
-    def refuses(self, versions: Iterable[int]) -> None:
+    def refuses(self, versions: Collection[int]) -> None:
         """Keeps for an hour that the instance refused api-versions of Cody's stream, and took an older one."""
+        if not versions:
+            return
         until = self._clock.monotonic() + LIFETIME
         self._refused |= dict.fromkeys(versions, until)
 

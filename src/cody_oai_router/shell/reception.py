@@ -34,6 +34,8 @@ class Reception:
     After a complete answer the rest of the body, if there is any, is read and thrown away, so that its connection can be used again.
     """
 
+    __slots__ = ("_incoming", "_outlet", "_rest", "_size_limit", "_source", "first_byte", "outcome")
+
     def __init__(self, incoming: Incoming, source: Source, outlet: Outlet, *, size_limit: int) -> None:
         self._incoming = incoming
         self._source = source

@@ -4,6 +4,7 @@ import asyncio
 import errno
 from collections.abc import Callable, Sequence
 
+from cody_oai_router.exchange import Budgets
 from cody_oai_router.http1 import Server, ServerLimits
 from cody_oai_router.settings import Settings
 from cody_oai_router.shell.app import App
@@ -70,6 +71,7 @@ def open_workshop(settings: Settings, log: Log, *, demo: bool) -> Workshop:
         clock=clock,
         log=log,
         common_headers=common,
+        budgets=Budgets(settings.default_max_tokens, settings.default_max_tokens_reasoning),
         demo=demo,
     )
 

@@ -14,28 +14,38 @@ _HEARTBEAT = write_comment("keep-alive")
 
 
 class Choice:
-    """One choice of a streamed answer. `begun` tells that a part of it is out, after which it is not asked for again."""
+    """One choice of a streamed answer.
 
-    __slots__ = ("_stream", "begun", "size", "writer")
+    `begun` tells that a part of it is out, after which it is not asked for again; `on_begun` is called then, once.
+    """
+
+    __slots__ = ("_stream", "begun", "on_begun", "size", "writer")
 
     def __init__(self, stream: "Stream", writer: Writer) -> None:
         self._stream = stream
         self.writer = writer
         self.begun = False
+        self.on_begun: Callable[[], None] | None = None
         self.size = 0  # nothing is held here
 
     def feed(self, events: list[Event]) -> None:
         """Writes events as they come, in one write; a failure is left to `Stream.fail`, which knows whether anything is out."""
-        data = self.writer.write(events[:-1] if isinstance(events[-1], Failed) else events)
-        if data:
-            if not self.begun:
-                self.begun = True
-                data = self._stream.begin_before(self) + data
+        data = self.writer.write(events[:-1] if type(events[-1]) is Failed else events)
+        if data and self.begun:
             self._stream.write(data)
+        elif data:
+            self._begin(data)
 
     def take(self, reply: Reply) -> None:
         """Writes an answer that came in one piece."""
         self.feed(list(play(reply)))
+
+    def _begin(self, data: bytes) -> None:
+        self.begun = True
+        self._stream.write(self._stream.begin_before(self) + data)
+        on_begun, self.on_begun = self.on_begun, None
+        if on_begun is not None:
+            on_begun()
 
 
 class Stream:
@@ -44,6 +54,8 @@ class Stream:
     The head waits for the first event, so that an early failure keeps its true status, but at most `hold` seconds;
     then, and whenever nothing was written for `heartbeat` seconds, a comment keeps the client waiting.
     """
+
+    __slots__ = ("_exchange", "_headers", "_heartbeat", "_hold", "_now", "_written", "choices")
 
     def __init__(
         self,
@@ -74,7 +86,8 @@ class Stream:
 
     def write(self, data: bytes) -> None:
         """Writes a part of an answer."""
-        self._open()
+        if not self._exchange.started:
+            self._open()
         self._exchange.write(data)
         self._written = self._now
 
@@ -84,7 +97,8 @@ class Stream:
 
     def finish(self, usage: Usage | None, late: Sequence[str]) -> None:
         """Ends a complete answer; `late` are notes that came after the head."""
-        self._open()
+        if not self._exchange.started:
+            self._open()
         notes = [note for choice in self.choices for note in choice.writer.notes]
         self._exchange.finish(self.choices[0].writer.finish(usage, [*notes, *late]))
 
@@ -98,10 +112,7 @@ class Stream:
         if self._exchange.ended or self._exchange.paused:
             return
         if now - self._written >= (self._heartbeat if self._exchange.started else self._hold):
-            self._written = now
-            self._open()
-            self._exchange.write(_HEARTBEAT)
+            self.write(_HEARTBEAT)
 
     def _open(self) -> None:
-        if not self._exchange.started:
-            self._exchange.start(200, self._headers())
+        self._exchange.start(200, self._headers())

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cody_oai_router.abilities import Endpoint
+from cody_oai_router.exchange import Budgets
 from cody_oai_router.faults import Fault
-from cody_oai_router.http1 import Client
+from cody_oai_router.http1 import Client, Clocks
 from cody_oai_router.roads import Road
 from cody_oai_router.settings import Settings
 from cody_oai_router.shell.clock import Clock
@@ -18,7 +19,10 @@ from cody_oai_router.upstreams import completions_stream
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """The things that requests share; `common_headers` are made once, addresses once for each road."""
+    """The things that requests share.
+
+    `common_headers` are made once, addresses once for each road, clocks once for each kind of request.
+    """
 
     settings: Settings
     client: Client
@@ -27,8 +31,10 @@ class Workshop:
     clock: Clock
     log: Log
     common_headers: bytes
+    budgets: Budgets
     demo: bool
     targets: dict[tuple[Endpoint, int], bytes] = field(default_factory=dict)
+    known_clocks: dict[tuple[bool, bool], Clocks] = field(default_factory=dict)
 
     def target(self, road: Road) -> bytes:
         """Gives the address on the instance where a road leads."""
@@ -39,6 +45,16 @@ class Workshop:
             query = completions_stream.query(road.version) if road.endpoint == "cody" else ""
             self.targets[key] = (settings.upstream.target(path) + query).encode()
         return self.targets[key]
+
+    def clocks(self, *, slow: bool, halting: bool) -> Clocks:
+        """Gives the clocks of a request: of one whose first byte may take long, of one whose answer may halt on its way."""
+        key = slow, halting
+        if key not in self.known_clocks:
+            timeouts = self.settings.timeouts
+            first_byte = timeouts.slow_first_byte if slow else timeouts.first_byte
+            idle = max(timeouts.idle, first_byte) if halting else timeouts.idle
+            self.known_clocks[key] = Clocks(timeouts.connect, first_byte, idle, timeouts.total)
+        return self.known_clocks[key]
 
     def redacted(self, fault: Fault) -> Fault:
         """Gives a fault without any secret: upstream may quote what it was sent."""

@@ -42,16 +42,16 @@ _HOLLOW: Final = Fault(
 )
 
 
-class _PromptDetails(msgspec.Struct):
+class _PromptDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
 
 
-class _CompletionDetails(msgspec.Struct):
+class _CompletionDetails(msgspec.Struct, gc=False):
     reasoning_tokens: int | None = None
 
 
-class UsageFields(msgspec.Struct):
+class UsageFields(msgspec.Struct, gc=False):
     """The `usage` object of either endpoint."""
 
     prompt_tokens: int | None = None
@@ -61,6 +61,9 @@ class UsageFields(msgspec.Struct):
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
 
+
+_NO_PROMPT_DETAILS: Final = _PromptDetails()
+_NO_COMPLETION_DETAILS: Final = _CompletionDetails()
 
 _fields = msgspec.json.Decoder(UsageFields).decode
 
@@ -76,8 +79,8 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
 
 def usage_of(fields: UsageFields) -> Usage:
     """Gives the usage as an event; credits are rounded up, as the server's own are."""
-    prompt = fields.prompt_tokens_details or _PromptDetails()
-    completion = fields.completion_tokens_details or _CompletionDetails()
+    prompt = fields.prompt_tokens_details or _NO_PROMPT_DETAILS
+    completion = fields.completion_tokens_details or _NO_COMPLETION_DETAILS
     return Usage(
         prompt_tokens=fields.prompt_tokens or 0,
         completion_tokens=fields.completion_tokens or 0,

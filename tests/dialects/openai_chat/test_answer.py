@@ -286,7 +286,7 @@ def chunks(data: bytes) -> list[Any]:
 def test_a_stream_says_what_the_whole_answer_says(reply: Reply, include_usage: bool) -> None:
     asked = prompt(include_usage=include_usage)
     writer = Writer(STAMP, asked)
-    streamed = chunks(writer.write(play(reply)) + writer.finish(writer.usage, writer.notes))
+    streamed = chunks(writer.write(list(play(reply))) + writer.finish(writer.usage, writer.notes))
     whole = json.loads(write_replies([reply], reply.usage, STAMP, asked))
     deltas = [piece["choices"][0]["delta"] for piece in streamed if piece["choices"]]
     message = whole["choices"][0]["message"]
@@ -300,6 +300,15 @@ def test_a_stream_says_what_the_whole_answer_says(reply: Reply, include_usage: b
     assert {(piece["id"], piece["created"], piece["model"]) for piece in streamed} == {
         (whole["id"], whole["created"], whole["model"])
     }
+
+
+@given(replies, st.lists(st.text()), st.booleans())
+def test_a_batch_is_written_like_its_events_one_by_one(reply: Reply, texts: list[str], include_usage: bool) -> None:
+    asked = prompt(include_usage=include_usage)
+    events = [*play(reply), *map(Text, texts)]
+    together, apart = Writer(STAMP, asked), Writer(STAMP, asked)
+    assert together.write(events) == b"".join([apart.write([event]) for event in events])
+    assert together.write([Text(text) for text in texts]) == b"".join([apart.write([Text(text)]) for text in texts])
 
 
 def _folded(deltas: list[Any]) -> list[Any]:
@@ -316,7 +325,7 @@ def _folded(deltas: list[Any]) -> list[Any]:
 def test_openais_own_description_and_sdk_take_it(reply: Reply, include_usage: bool) -> None:
     asked = prompt(include_usage=include_usage)
     writer = Writer(STAMP, asked)
-    for piece in chunks(writer.write(play(reply)) + writer.finish(writer.usage, writer.notes)):
+    for piece in chunks(writer.write(list(play(reply))) + writer.finish(writer.usage, writer.notes)):
         assert violations("CreateChatCompletionStreamResponse", piece) == []
         ChatCompletionChunk.model_validate(piece, strict=True)
     whole = json.loads(write_replies([reply], reply.usage, STAMP, asked))

@@ -24,49 +24,49 @@ _CUT_OFF: Final = Fault(
 _HALF_CHARACTER: Final = "\ufffd"
 
 
-class _Function(msgspec.Struct):
+_ABSENT: Final = msgspec.Raw()
+
+
+class _Function(msgspec.Struct, gc=False):
     name: str | None = None
     arguments: str | None = None
 
 
-class _Call(msgspec.Struct):
+class _Call(msgspec.Struct, gc=False):
     id: str | None = None
     function: _Function | None = None
 
 
-class _Completion(msgspec.Struct):
+class _Completion(msgspec.Struct, gc=False):
     deltaText: str | None = None  # noqa: N815 - the wire's own name
     completion: str | None = None
     stopReason: str | None = None  # noqa: N815 - the wire's own name
     delta_thinking: str | None = None
     delta_tool_calls: list[_Call] | None = None
     tool_calls: list[_Call] | None = None
-    usage: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = _ABSENT
     message: Any = None
     error: Any = None
 
 
 _decode = msgspec.json.Decoder(_Completion).decode
+_NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Reader:
     """Reads the frames of one streamed answer into events. `ended` tells that `event: done` was seen."""
 
-    __slots__ = ("_begun", "_calls", "_failed", "_latest", "_so_far", "_word", "ended")
+    __slots__ = ("_begun", "_calls", "_failed", "_latest", "_so_far", "_word", "ended", "final")
 
     def __init__(self) -> None:
-        self._calls = CallIndexer(MAX_CALLS)
+        self._calls: CallIndexer | None = None  # few answers have any
         self._so_far = ""  # of a cumulative text: what was given on
         self._latest = ""  # and what there is
         self._word = ""
         self._begun = False
         self._failed = False
         self.ended = False
-
-    @property
-    def final(self) -> bool:
-        """Whether nothing more can come: after `event: done`."""
-        return self.ended
+        self.final = False  # the same: nothing more can come
 
     def read(self, frames: list[Frame]) -> list[Event]:
         """Reads the next frames; after the end, or a `Failed`, nothing more comes."""
@@ -74,7 +74,28 @@ class Reader:
         for frame in frames:
             if self.ended or self._failed:
                 break
-            self._frame(frame, events)
+            if frame.event != b"completion":
+                self._other(frame, events)
+                continue
+            try:
+                completion = _decode(frame.data)
+            except _NO_JSON:
+                self._fail(UNREADABLE, events)
+                continue
+            self._begun = True
+            # A piece of text and nothing else, which nearly every event is, stays here: a call for it costs as much again (counted).
+            if (
+                completion.deltaText
+                and completion.completion is None
+                and not completion.delta_thinking
+                and not completion.delta_tool_calls
+                and not completion.tool_calls
+                and not completion.stopReason
+                and completion.usage is _ABSENT
+            ):
+                events.append(Text(completion.deltaText))
+            else:
+                self._completion(completion, events)
         return events
 
     def finish(self) -> list[Event]:
@@ -84,22 +105,14 @@ class Reader:
         self._failed = True
         return [Failed(_CUT_OFF)]
 
-    def _frame(self, frame: Frame, events: list[Event]) -> None:
-        if frame.event == b"completion":
-            self._completion(frame.data, events)
-        elif frame.event == b"done":
+    def _other(self, frame: Frame, events: list[Event]) -> None:
+        if frame.event == b"done":
             self._done(events)
         elif frame.event == b"error" or frame.stray:
             self._fail(fault_of_text(frame.data), events)
         # Whatever else there is tells about the answer and is no part of it: `attribution-error` is not fatal (contract §4.4).
 
-    def _completion(self, data: bytes, events: list[Event]) -> None:
-        try:
-            completion = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self._fail(UNREADABLE, events)
-            return
-        self._begun = True
+    def _completion(self, completion: _Completion, events: list[Event]) -> None:
         if completion.delta_thinking:
             events.append(Reasoning(completion.delta_thinking))
         if completion.deltaText:
@@ -107,13 +120,11 @@ class Reader:
         if completion.completion is not None:
             self._latest = completion.completion
             self._cumulative(completion.completion.rstrip(_HALF_CHARACTER), events)
-        self._others(completion, events)
-
-    def _others(self, completion: _Completion, events: list[Event]) -> None:
-        self._called(completion, events)
+        if completion.delta_tool_calls or completion.tool_calls:
+            self._called(completion, events)
         if completion.stopReason:
             self._word = completion.stopReason
-        usage = read_usage(completion.usage) if len(completion.usage) and not self._failed else None
+        usage = None if completion.usage is _ABSENT or self._failed else read_usage(completion.usage)
         if usage is not None:
             events.append(usage)
 
@@ -131,11 +142,12 @@ class Reader:
     def _called(self, completion: _Completion, events: list[Event]) -> None:
         """Takes calls: of a streamed piece a new id is a new call, as there is no index (contract §4.4); a whole one is a call each."""
         pieces = completion.delta_tool_calls
+        indexer = self._calls = self._calls or CallIndexer(MAX_CALLS)
         for number, call in enumerate(pieces or completion.tool_calls or ()):
             function = call.function or _Function()
             index = 0 if pieces else number
-            events += self._calls.take(index, call.id or "", function.name or "", function.arguments or "")
-            if self._calls.overflowed:
+            events += indexer.take(index, call.id or "", function.name or "", function.arguments or "")
+            if indexer.overflowed:
                 self._fail(TOO_MANY_CALLS, events)
                 return
 
@@ -146,12 +158,15 @@ class Reader:
         self._cumulative(self._latest, events)  # half a character that nothing came after
         if self._latest != self._so_far:
             events.append(Adapted("text:rewritten"))  # it has become shorter
-        events += self._calls.rest()
-        end = ending(self._word, calls=self._calls.count)
+        count = 0
+        if self._calls is not None:
+            events += self._calls.rest()
+            count = self._calls.count
+        end = ending(self._word, calls=count)
         if isinstance(end, Failed):
             self._fail(end.fault, events)
             return
-        self.ended = True
+        self.ended = self.final = True
         events.append(end)
 
     def _fail(self, fault: Fault, events: list[Event]) -> None:
@@ -163,7 +178,7 @@ def read_reply(body: bytes) -> Reply | Fault:
     """Reads a whole answer, by its shape (contract §4.5: its content type says nothing); an error inside HTTP 200 becomes a `Fault`."""
     try:
         completion = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _NO_JSON:
         return UNREADABLE if body.startswith(b"{") else fault_of_text(body)
     if completion.error is not None or completion.message is not None:
         return fault_of_text(body)

@@ -43,20 +43,28 @@ def _options(prompt: Prompt, pieces: list[bytes]) -> None:
 
 
 def _turn(turn: Turn, pieces: list[bytes]) -> None:
-    pieces.append(_ROLES[turn.role])
-    texts = [part.text for part in turn.parts if isinstance(part, TextPart)]
-    if not turn.listed and len(texts) == 1:
-        pieces.append(text_bytes(texts[0]))
+    parts = turn.parts
+    if len(parts) == 1 and not turn.listed and isinstance(parts[0], TextPart):
+        pieces += (_ROLES[turn.role], text_bytes(parts[0].text))
     else:
-        pieces.append(b"[")
-        for number, text in enumerate(texts):
-            pieces += (b',{"type":"text","text":' if number else b'{"type":"text","text":', text_bytes(text), b"}")
-        pieces.append(b"]")
+        pieces.append(_ROLES[turn.role])
+        _parts(turn, pieces)
     if turn.name is not None:
         pieces += (b',"name":', _encode(turn.name))
     if turn.calls:
         pieces += (b',"tool_calls":', _encode([_call(call) for call in turn.calls]))
     pieces.append(b"}")
+
+
+def _parts(turn: Turn, pieces: list[bytes]) -> None:
+    texts = [part.text for part in turn.parts if isinstance(part, TextPart)]
+    if not turn.listed and len(texts) == 1:
+        pieces.append(text_bytes(texts[0]))
+        return
+    pieces.append(b"[")
+    for number, text in enumerate(texts):
+        pieces += (b',{"type":"text","text":' if number else b'{"type":"text","text":', text_bytes(text), b"}")
+    pieces.append(b"]")
 
 
 def _call(call: ToolCall) -> dict[str, object]:

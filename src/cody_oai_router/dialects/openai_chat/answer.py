@@ -5,7 +5,7 @@ concatenations. Shapes: `CreateChatCompletionStreamResponse`, `CreateChatComplet
 `ErrorResponse` of OpenAI's own description.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, assert_never
 
 import msgspec
@@ -29,6 +29,7 @@ from cody_oai_router.sse import write_comment, write_data
 DONE: Final = write_data(b"[DONE]")
 
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 # OpenAI's words for its errors: (type, code). The official SDKs choose the exception by the status.
 _ERRORS: Final[dict[Kind, tuple[str, str | None]]] = {
@@ -49,22 +50,38 @@ _ERRORS: Final[dict[Kind, tuple[str, str | None]]] = {
 }
 
 
+# What stands around the text of a chunk that holds nothing else.
+_TEXT: Final = b'{"content":'
+_AFTER: Final = b'},"logprobs":null,"finish_reason":null}]}\n\n'
+_AFTER_WITH_USAGE: Final = b'},"logprobs":null,"finish_reason":null}],"usage":null}\n\n'
+
+
 class Writer:
     """Writes the events of one choice as chunks; keeps whether the first chunk is out, and what the end must say."""
 
-    __slots__ = ("_begun", "_head", "_index", "_legacy", "_stamp", "_tail", "_wants_usage", "notes", "usage")
+    __slots__ = ("_after", "_before", "_begun", "_index", "_legacy", "_stamp", "_wants_usage", "notes", "usage")
 
     def __init__(self, stamp: Stamp, prompt: Prompt, index: int = 0) -> None:
-        usage = b',"usage":null' if prompt.include_usage else b""
         self._stamp = stamp
-        self._head = b"data: " + _opening(stamp, "chat.completion.chunk") + b',"choices":[{"index":%d,"delta":' % index
-        self._tail = b',"logprobs":null,"finish_reason":null}]' + usage + b"}\n\n"
+        opening = _opening(stamp, "chat.completion.chunk")
+        self._before = b"data: " + opening + b',"choices":[{"index":%d,"delta":' % index + _TEXT
+        self._after = _AFTER_WITH_USAGE if prompt.include_usage else _AFTER
         self._wants_usage = prompt.include_usage
         self._legacy = prompt.legacy_functions
         self._begun = False
         self.usage: Usage | None = None
         self._index = index
         self.notes: list[str] = []
+
+    @property
+    def _head(self) -> bytes:
+        """What a chunk begins with."""
+        return self._before.removesuffix(_TEXT)
+
+    @property
+    def _tail(self) -> bytes:
+        """What a chunk ends with."""
+        return self._after[1:]
 
     def begin(self) -> bytes:
         """Writes the chunk that names the role, as OpenAI's first chunk does; nothing where it is out."""
@@ -73,8 +90,11 @@ class Writer:
         self._begun = True
         return self._head + b'{"role":"assistant","content":"","refusal":null}' + self._tail
 
-    def write(self, events: Iterable[Event]) -> bytes:
+    def write(self, events: Sequence[Event]) -> bytes:
         """Writes a batch of events; gives bytes for one write to the client, empty where nothing is to be said yet."""
+        texts = [event.text for event in events if type(event) is Text]
+        if texts and self._begun and len(texts) == len(events):
+            return self._texts(texts)
         return b"".join([self._event(event) for event in events])
 
     def finish(self, usage: Usage | None, notes: Sequence[str]) -> bytes:
@@ -89,7 +109,7 @@ class Writer:
     def _event(self, event: Event) -> bytes:
         match event:
             case Text():
-                return self._delta(b'{"content":' + _encode(event.text) + b"}")
+                return self._delta(_TEXT + _encode(event.text) + b"}")
             case Reasoning():
                 return self._delta(b'{"reasoning_content":' + _encode(event.text) + b"}")
             case CallStart():
@@ -110,6 +130,11 @@ class Writer:
                 return write_data(write_fault(event.fault))
             case _:
                 assert_never(event)
+
+    def _texts(self, texts: list[str]) -> bytes:
+        """Writes a chunk for each text: all are encoded in one call, and what stands between them is put in by another."""
+        before, after = self._before, self._after
+        return before + _encode_lines(texts)[:-1].replace(b"\n", after + before) + after
 
     def _delta(self, delta: bytes) -> bytes:
         if self._begun:
