@@ -4,7 +4,8 @@ Strategy: Wine gets a Python for Windows, and that one runs release/build.py wit
 here makes them ready. It is for tests: the Python is a third party's copy of the Python Software Foundation's (its files carry that
 signature), pinned by the hash of the package. Releases are built on Windows.
 
-Everything lies in build/windows and is kept until what it was made from changes.
+Python and its libraries lie in build/windows and are kept until what they were made from changes. Wine's own folder is made anew each time,
+outside of the project: it has a link to the root of this machine in it, which programs that walk through the project would follow.
 """
 
 import hashlib
@@ -24,11 +25,9 @@ from build import HERE, ROOT, source_date
 from instance import certificates
 
 FOLDER: Final = ROOT / "build" / "windows"
-PREFIX: Final = FOLDER / "prefix"
 PYTHON: Final = FOLDER / "python"
 # Not dist/, from which releases are made.
 DIST: Final = FOLDER / "dist"
-CERTIFICATES: Final = FOLDER / "certificates"
 READY: Final = FOLDER / "ready"
 REQUIREMENTS: Final = ROOT / "requirements"
 INTERPRETER: Final = REQUIREMENTS / "windows-python.txt"
@@ -87,14 +86,21 @@ def main() -> int:
         print("Wine and openssl are needed (on Debian and Ubuntu: apt install wine wine64 openssl).", file=sys.stderr)
         return 1
     make_ready()
-    code = run("build.py")
+    with tempfile.TemporaryDirectory(prefix="wine-", ignore_cleanup_errors=True) as folder:
+        surroundings = environment(Path(folder))
+        certificates(Path(folder))
+        for command in (["wineboot", "--init"], ["winecfg", "/v", "win10"]):
+            subprocess.run(
+                command, check=True, env=surroundings, stdin=subprocess.PIPE, capture_output=True, timeout=300
+            )
+        code = run("build.py", surroundings)
     print(f"The results lie in {DIST.relative_to(ROOT)}.")
     print(CANNOT_SHOW)
     return code
 
 
 def make_ready() -> None:
-    """Make a Windows with Python and libraries, unless there is one made from the same."""
+    """Make a Python for Windows with its libraries, unless there is one made from the same."""
     made_from = hashlib.sha256(
         b"".join(file.read_bytes() for file in (Path(__file__), INTERPRETER, LIBRARIES))
     ).hexdigest()
@@ -102,13 +108,9 @@ def make_ready() -> None:
         return
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    print("Making a Windows with Python (once) ...", flush=True)
+    print("Making a Python for Windows (once) ...", flush=True)
     take_interpreter()
     take_libraries()
-    for command in (["wineboot", "--init"], ["winecfg", "/v", "win10"]):
-        subprocess.run(command, check=True, env=environment(), stdin=subprocess.PIPE, capture_output=True, timeout=300)
-    CERTIFICATES.mkdir()
-    certificates(CERTIFICATES)
     READY.write_text(made_from)
 
 
@@ -154,14 +156,14 @@ def pip(*arguments: str | Path, **more: str) -> None:
     subprocess.run(command, check=True, env={**os.environ, **more})
 
 
-def run(program: str) -> int:
+def run(program: str, surroundings: Mapping[str, str]) -> int:
     """Run a program of this folder in that Python and print what it says; the exit code."""
     # Pipes, since Python under Wine cannot use files, nor nothing, for its streams.
     with (
         subprocess.Popen(
             ["wine", PYTHON / "python.exe", "-u", windows_path(HERE / program)],
             cwd=ROOT,
-            env=environment(),
+            env=surroundings,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -175,20 +177,20 @@ def run(program: str) -> int:
             return 1
         finally:
             process.kill()
-            end_all()
+            end_all(surroundings)
             printing.wait(60)
 
 
-def end_all() -> None:
+def end_all(surroundings: Mapping[str, str]) -> None:
     """End all programs of this Windows, and no others: its services end by themselves when nobody needs them any more."""
     try:
-        subprocess.run(["wineserver", "--wait"], check=True, env=environment(), timeout=30)
+        subprocess.run(["wineserver", "--wait"], check=True, env=surroundings, timeout=30)
     except subprocess.TimeoutExpired:
-        subprocess.run(["wineserver", "--kill"], check=False, env=environment())
+        subprocess.run(["wineserver", "--kill"], check=False, env=surroundings)
 
 
-def environment() -> Mapping[str, str]:
-    """What a program under Wine finds around it."""
+def environment(folder: Path) -> Mapping[str, str]:
+    """What a program under Wine finds around it; `folder` has the certificates, and Wine's own folder."""
     kept = {name: value for name, value in os.environ.items() if name in {"HOME", "PATH", "USER"}}
     return {
         **kept,
@@ -197,13 +199,13 @@ def environment() -> Mapping[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": windows_path(ROOT / "src"),
         "PYTHONUTF8": "1",
-        "SELF_TEST_CERTIFICATES": windows_path(CERTIFICATES),
+        "SELF_TEST_CERTIFICATES": windows_path(folder),
         "SOURCE_DATE_EPOCH": source_date(),
         "WINEARCH": "win64",
         "WINEDEBUG": "-all",
         # Parts of Wine that it would offer to download.
         "WINEDLLOVERRIDES": "mscoree,mshtml=",
-        "WINEPREFIX": str(PREFIX),
+        "WINEPREFIX": str(folder / "prefix"),
     }
 
 
