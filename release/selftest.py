@@ -54,7 +54,7 @@ def it_says_its_version(bench: Bench) -> None:
 
 
 def it_answers_in_demo_mode(bench: Bench) -> None:
-    """Demo mode answers `/health`, `/v1/models`, whole and streamed chats."""
+    """Demo mode answers `/health`, `/v1/models`, whole and streamed chats, also long ones."""
     with bench.running("demo") as running:
         running.ready()
         want(True, json.loads(running.get("/health")[1])["demo"], "demo in /health")
@@ -70,6 +70,8 @@ def it_answers_in_demo_mode(bench: Bench) -> None:
         pieces = [json.loads(event)["choices"] for event in events[:-1]]
         words = "".join(choice["delta"].get("content") or "" for choices in pieces for choice in choices)
         want_in("You said: Hello!", words, "the streamed answer")
+        long = {"role": "user", "content": "x" * 3_000_000}
+        want(200, running.chat(messages=[long])[0], "a chat of 3 MB")
 
 
 def a_file_of_settings_beside_it_counts(bench: Bench) -> None:

@@ -175,9 +175,16 @@ def run(program: str) -> int:
             return 1
         finally:
             process.kill()
-            # With it end all programs of this Windows, and no others.
-            subprocess.run(["wineserver", "--kill"], check=False, env=environment(), capture_output=True)
+            end_all()
             printing.wait(60)
+
+
+def end_all() -> None:
+    """End all programs of this Windows, and no others: its services end by themselves when nobody needs them any more."""
+    try:
+        subprocess.run(["wineserver", "--wait"], check=True, env=environment(), timeout=30)
+    except subprocess.TimeoutExpired:
+        subprocess.run(["wineserver", "--kill"], check=False, env=environment())
 
 
 def environment() -> Mapping[str, str]:

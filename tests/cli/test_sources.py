@@ -1,6 +1,7 @@
 """Finding and reading `.env` files: where, in which order, and in which words one that cannot be used is refused."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -251,7 +252,8 @@ def test_a_named_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert read_named_file(str(missing)) == Wrong(f"there is no file {missing}")
     assert read_named_file(str(tmp_path)) == Wrong(f"{tmp_path} cannot be read, because it is a folder")
     assert read_named_file("a\0b") == Wrong("it does not name a file")
-    assert read_named_file("~no-such-user-here/x") == Wrong("it does not name a file")
+    if sys.platform != "win32":  # where every user's folder is looked for beside one's own
+        assert read_named_file("~no-such-user-here/x") == Wrong("it does not name a file")
     wide = tmp_path / "wide"
     wide.write_text("sgp_1", encoding="utf-16")
     binary = tmp_path / "binary"
