@@ -28,8 +28,8 @@ class Request:
     """One request: the head as received and, before it is handled, the whole body."""
 
     __slots__ = (
-        "body",
         "_first",
+        "body",
         "chunked",
         "expect",
         "headers",
