@@ -26,7 +26,7 @@ FLOOR := $(if $(findstring build/base/,$(BASE)),--ceiling 2.31)
 FREEZER := .venv-binary/$(SCRIPTS)
 
 .PHONY: help run demo doctor models test test-clients check format lint types cover bench bench-core bench-binary fuzz \
-	base binary binary-windows folder image deb dist sbom sums complete changelog notes draft requirements env-example compatibility clean
+	base binary binary-windows binaries folder image deb dist sbom sums complete changelog notes draft requirements env-example compatibility clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -149,6 +149,8 @@ binary: $(FROZEN) ## build the executables for this system, test and measure the
 
 binary-windows: $(STAMPS)/run ## build the executables for Windows and test them, under Wine (needs wine and openssl)
 	@$(BIN)/python release/windows.py
+
+binaries: binary binary-windows ## build the executables for this system and for Windows
 
 folder: binary
 

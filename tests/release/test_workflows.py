@@ -18,7 +18,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):(?!=)", (PROJECT / "Makefile").read_text("
 
 # What a step may run beside targets of the Makefile, and why.
 EXCEPTIONS = {
-    # Tools of the system that `make base` and the proofs of the image ask for; a Makefile that installs packages as root would be no friend.
+    # What `make base` and the proofs of the image ask for; a Makefile that installs packages as root would be no friend.
     "sudo apt-get update && sudo apt-get install --yes bubblewrap debootstrap debian-archive-keyring dpkg-dev",
 }
 # What may stand in an expression: nothing that whoever opens a pull request, an issue or a branch can choose the characters of, but

@@ -257,14 +257,14 @@ class Incoming:
             return
         self._clock.received(self._loop.time(), body=bool(payload))
         if payload:
-            self._deliver(payload)
+            if self._sink is not None:
+                self._sink.on_data(payload)
+            else:
+                self._hold(payload)
         if framing.done and self._connection is not None:
             self._complete(framing)
 
-    def _deliver(self, payload: bytes) -> None:
-        if self._sink is not None:
-            self._sink.on_data(payload)
-            return
+    def _hold(self, payload: bytes) -> None:
         self._held.append(payload)
         if not self._held_back and sum(map(len, self._held)) > self._limits.held_bytes:
             self._held_back = True

@@ -162,7 +162,10 @@ class ServerExchange:
 
     def _send(self, before: bytes, data: bytes | bytearray, after: bytes) -> None:
         if len(data) < _COPY_BELOW:
-            before, data, after = before + data + after, b"", b""
+            data = before + data + after
+            if data and not self._transport.is_closing():
+                self._transport.write(data)
+            return
         for part in (before, data, after):  # not writelines: in asyncio 3.12.0 to 3.13.0 it never pauses the writer
             if part and not self._transport.is_closing():
                 self._transport.write(part)

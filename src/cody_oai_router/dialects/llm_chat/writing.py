@@ -62,8 +62,8 @@ def _parts(turn: Turn, pieces: list[bytes]) -> None:
         pieces.append(text_bytes(texts[0]))
         return
     pieces.append(b"[")
-    for number, text in enumerate(texts):
-        pieces += (b',{"type":"text","text":' if number else b'{"type":"text","text":', text_bytes(text), b"}")
+    for index, text in enumerate(texts):
+        pieces += (b',{"type":"text","text":' if index else b'{"type":"text","text":', text_bytes(text), b"}")
     pieces.append(b"]")
 
 
