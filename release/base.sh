@@ -5,68 +5,80 @@
 #   release/base.sh FOLDER      needs root, debootstrap, 3 GB of disk, some 40 minutes of two cores; prints what it built
 #
 # FOLDER/python is the result (it may be moved). FOLDER/root is the Debian it was made in and may be deleted. Nothing here has an
-# address: packages and sources come from the Debian mirror that this machine's debootstrap uses, checked by Debian's signatures.
+# address: all comes from the Debian mirror that this machine's debootstrap uses, checked by Debian's signatures or the hashes below.
 set -eu
 
-FLOOR_SUITE=bullseye      # its glibc, 2.31, is the floor
-OPENSSL_SUITE=trixie      # OpenSSL 3.5, supported until 2030, with Debian's security patches
-PYTHON_SUITE=forky        # the newest CPython 3.14 that Debian carries
-PYTHON_PACKAGE=python3.14
+SUITE=bullseye      # its glibc, 2.31, is the floor
+# The sources, as Debian has them, with the SHA-256 of the description that holds the hashes of all the rest. Raise them together.
+OPENSSL=openssl_3.5.7-1~deb13u2   # supported until 2030; with Debian's security patches
+OPENSSL_HASH=25904642004d30c5c3da4642a72a7d09f8d9eb6e5ce62dab53c0371114faf8f2
+PYTHON=python3.14_3.14.7-1
+PYTHON_HASH=cc0e605221af514ef83d0445ef163c8ef05fcc53b54cf7b71ccedbbd28dbea90
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 root=$folder/root
 [ "$(id -u)" = 0 ] || { echo "release/base.sh makes a chroot: run it as root." >&2; exit 1; }
-command -v debootstrap >/dev/null || { echo "debootstrap is not installed (apt install debootstrap)." >&2; exit 1; }
+for needed in curl debootstrap dpkg-source; do
+    command -v $needed >/dev/null || { echo "$needed is not installed (apt install curl debootstrap dpkg-dev)." >&2; exit 1; }
+done
 [ -r "$KEYRING" ] || { echo "$KEYRING is missing (apt install debian-archive-keyring)." >&2; exit 1; }
 
 if [ ! -e "$root/.ready" ]; then
     rm -rf "$root"
     debootstrap --variant=minbase --keyring="$KEYRING" \
-        --include=build-essential,ca-certificates,dpkg-dev,libffi-dev,patchelf,pkg-config,zlib1g-dev "$FLOOR_SUITE" "$root"
-    cp "$KEYRING" "$root/usr/share/keyrings/"
-    mirror=$(sed -n 's/^deb \([^ ]*\) .*/\1/p' "$root/etc/apt/sources.list" | head -n 1)
-    for suite in $OPENSSL_SUITE $OPENSSL_SUITE-updates $PYTHON_SUITE; do
-        echo "deb-src [signed-by=$KEYRING] $mirror $suite main"
-    done >"$root/etc/apt/sources.list.d/sources.list"
+        --include=build-essential,libffi-dev,patchelf,pkg-config,zlib1g-dev "$SUITE" "$root"
     touch "$root/.ready"
 fi
-cp /etc/resolv.conf /etc/hosts "$root/etc/"
+mirror=$(sed -n 's/^deb \([^ ]*\) .*/\1/p' "$root/etc/apt/sources.list" | head -n 1)
 
-mounted=""
-finish() { for where in $mounted; do umount "$where"; done; }
+# fetch NAME HASH PLACE: unpacks a source package to $root/src/PLACE, without Debian's patches where a fourth word says so.
+fetch() {
+    [ ! -d "$root/src/$3" ] || return 0
+    mkdir -p "$root/src/files"
+    cd "$root/src/files"
+    package=${1%%_*}
+    pool=$mirror/pool/main/$(printf %.1s "$package")/$package
+    curl -sSfO "$pool/$1.dsc"
+    echo "$2  $1.dsc" | sha256sum --check --quiet
+    sed -n '/^Checksums-Sha256:/,/^Files:/s/^ [0-9a-f]* [0-9]* //p' "$1.dsc" | while read -r file; do
+        curl -sSfO "$pool/$file"
+    done
+    dpkg-source --no-check ${4:-} -x "$1.dsc" "$root/src/$3" >/dev/null
+}
+fetch "$OPENSSL" "$OPENSSL_HASH" openssl
+fetch "$PYTHON" "$PYTHON_HASH" python --skip-patches # they move the folders that packages are installed to
+
+finish() { umount "$root/proc"; }
+mount -t proc proc "$root/proc"
 trap finish EXIT
-mount -t proc proc "$root/proc" && mounted="$root/proc"
 
 cat >"$root/build.sh" <<'BUILD'
 set -eu
-export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
-jobs=$(nproc)
 prefix=/opt/python
-mkdir -p /src && cd /src
-apt-get update -qq
-for package in openssl/$OPENSSL_SUITE $PYTHON_PACKAGE/$PYTHON_SUITE; do
-    name=${package%/*}
-    [ -e "/src/$name.fetched" ] || { apt-get source -qq "$package" && touch "/src/$name.fetched"; }
-done
-
+jobs=$(nproc)
+export LC_ALL=C.UTF-8
 # Ciphers and protocols that no Sourcegraph, proxy or certificate of today needs are left out: less to carry, less to go wrong.
 if [ ! -e /src/openssl.built ]; then
-    cd /src/openssl-3.*/
-    ./Configure linux-x86_64 --prefix=$prefix --libdir=lib --openssldir=/etc/ssl shared no-tests no-docs no-apps \
+    cd /src/openssl
+    ./Configure "linux-$(uname -m)" --prefix=$prefix --libdir=lib --openssldir=/etc/ssl shared no-tests no-docs no-apps \
         no-legacy no-engine no-quic no-sctp no-srp no-dtls no-ssl3 no-comp no-ts no-cms no-idea no-seed no-aria no-camellia \
         no-bf no-cast no-mdc2 no-rc2 no-rc4 no-whirlpool no-sm2 no-sm3 no-sm4 no-gost no-slh-dsa -O2 '-Wl,-rpath,\$$ORIGIN'
     make -s -j "$jobs" build_libs && make -s install_dev >/dev/null
     touch /src/openssl.built
 fi
 
-cd /src/$PYTHON_PACKAGE-*/
+cd /src/python
 ./configure -q --prefix=$prefix --enable-shared --enable-optimizations --with-lto --without-ensurepip --disable-test-modules \
-    --without-doc-strings --with-openssl=$prefix --with-ssl-default-suites=openssl CFLAGS=-g0
+    --without-doc-strings --with-openssl=$prefix --with-openssl-rpath=auto --with-ssl-default-suites=openssl CFLAGS=-g0
 make -s -j "$jobs" PROFILE_TASK='-m test --pgo --timeout=300'
 make -s install >/dev/null
 
-cp -a /usr/lib/x86_64-linux-gnu/libffi.so.7* /lib/x86_64-linux-gnu/libz.so.1* $prefix/lib/
+triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
+cp -a /usr/lib/$triplet/libffi.so.7* /lib/$triplet/libz.so.1* $prefix/lib/
+mkdir -p $prefix/licences
+cp /src/openssl/LICENSE.txt $prefix/licences/OpenSSL.txt
+for library in libffi7 zlib1g; do cp /usr/share/doc/$library/copyright $prefix/licences/$library.txt; done
 rm -rf $prefix/lib/*.a $prefix/lib/cmake $prefix/lib/python3.*/config-*/*.a
 find $prefix -name __pycache__ -prune -exec rm -rf {} +
 for file in $(find $prefix/bin $prefix/lib -type f \( -name '*.so*' -o -name 'python3.??' \)); do
@@ -76,8 +88,12 @@ done
 $prefix/bin/python3 -c 'import ctypes, hashlib, ssl, sys, zlib; print(sys.version); print(ssl.OPENSSL_VERSION)'
 BUILD
 
-chroot "$root" env OPENSSL_SUITE=$OPENSSL_SUITE PYTHON_SUITE=$PYTHON_SUITE PYTHON_PACKAGE=$PYTHON_PACKAGE \
-    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh /build.sh
+chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh /build.sh
 rm -rf "$folder/python"
 cp -a "$root/opt/python" "$folder/python"
+# What of it is Debian's, for the bill of materials: fixes of security are told by Debian's versions, not by the libraries'.
+{
+    echo "${OPENSSL%%_*} ${OPENSSL#*_}"
+    chroot "$root" dpkg-query -W -f '${source:Package} ${source:Version}\n' libffi7 zlib1g
+} >"$folder/python/share/sources.txt"
 "$folder/python/bin/python3" -c 'import ssl, sys; print(f"{sys.prefix}: Python {sys.version.split()[0]}, {ssl.OPENSSL_VERSION}")'

@@ -11,6 +11,7 @@ from cody_oai_router.addresses import (
     Upstream,
     bypasses,
     is_loopback,
+    reached,
     read_end_point,
     read_host_names,
     read_listen,
@@ -121,6 +122,14 @@ def test_this_machine(host: str) -> None:
 )
 def test_not_this_machine(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("listening", "near"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("127.0.0.1", "127.0.0.1"), ("10.0.0.1", "10.0.0.1")],  # noqa: S104 - data
+)
+def test_where_this_machine_reaches_what_listens(listening: str, near: str) -> None:
+    assert reached(listening) == near
 
 
 @pytest.mark.parametrize("text", ["/.api/llm/chat/completions", "/a", "/a%20b/~c;d=1"])

@@ -130,3 +130,12 @@ def test_the_vocabulary_holds_every_note_that_is_emitted() -> None:
 
 def test_the_vocabulary_holds_no_word_that_nobody_says() -> None:
     assert set(NOTES) - EMITTED - set().union(*VARIANTS.values()) == set()
+
+
+MEASURING = frozenset({"bench", "heavy"})
+
+
+def test_no_test_sleeps() -> None:
+    """What a test waits for happens; what is about time has a clock that the test moves (`http1/clocked.py`)."""
+    paths = [path for path in TESTS.rglob("*.py") if not MEASURING & set(path.relative_to(TESTS).parts)]
+    assert [path.name for path in paths if re.search(rb"\bsleep\(", path.read_bytes())] == []

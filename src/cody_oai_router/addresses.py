@@ -20,6 +20,8 @@ Scheme = Literal["http", "https"]
 _PORTS: Final[dict[Scheme, int]] = {"http": 80, "https": 443}
 # RFC 3986's characters of a path, without those that only other parts may have.
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+")
+# What listens on every address, and where it is reached on this machine.
+_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read here, not bound
 _HOST_NAME: Final = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?")
 
 
@@ -62,6 +64,11 @@ def is_loopback(host: str) -> bool:
         return host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost")
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
+
+
+def reached(host: str) -> str:
+    """The address under which a program of this machine reaches what listens on `host`."""
+    return _EVERYWHERE.get(host, host)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

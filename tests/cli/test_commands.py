@@ -161,6 +161,25 @@ def test_the_version_and_the_help(home: Home) -> None:
     assert home.run("serve", "--help")[0] == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the image is of Linux, and Windows knows no names in lower case")
+@pytest.mark.parametrize("command", ["serve", "demo", "models"])
+def test_in_a_container_a_refusal_says_how_to_set_what_is_missing(home: Home, command: str) -> None:
+    environ = {"ROUTER_HOST": "0.0.0.0", "SOURCEGRAPH_API_TOKEN": TOKEN}  # noqa: S104 - refused
+    refusal = (
+        "ROUTER_HOST: others in the network could use your token: set ROUTER_API_KEY too, or listen on 127.0.0.1 "
+        "(from the environment).\n"
+    )
+    advice = (
+        "In a container ROUTER_HOST has to be 0.0.0.0, or its port cannot be published; so it needs a key, which "
+        "generate-key makes.\n"
+        "Give variables with -e NAME=value, or secrets as files: ROUTER_API_KEY_FILE, "
+        "SOURCEGRAPH_API_TOKEN_FILE=/run/secrets/...\n"
+        "Publish the port on your own machine alone: -p 127.0.0.1:3000:3000\n"
+    )
+    assert home.run(command, **environ) == (2, "", refusal)
+    assert home.run(command, container="oci", **environ) == (2, "", refusal + advice)
+
+
 @pytest.mark.parametrize("arguments", [("--token", TOKEN), ("serve", f"--token={TOKEN}"), (TOKEN,)])
 def test_a_secret_on_the_command_line_is_not_repeated(home: Home, arguments: tuple[str, ...]) -> None:
     code, out, err = home.run(*arguments)

@@ -2,6 +2,7 @@
 
 import ctypes
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -21,6 +22,17 @@ class Kernel:
         assert room is not None
         assert size > self._processes
         return self._processes
+
+
+class Typed(io.StringIO):
+    """What is typed at a terminal, or comes from elsewhere."""
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__("\n")
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
 
 
 class Broken(io.StringIO):
@@ -102,8 +114,49 @@ def test_no_wait_where_nothing_can_be_typed(
     assert "Press Enter" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is one there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no sessions")
+@pytest.mark.parametrize(
+    ("unpacked", "leader", "terminal", "waits"),
+    [
+        ("/opt/app/_internal", "itself", True, True),
+        ("/tmp/_MEI1", "itself", True, True),
+        ("/tmp/_MEI1", "parent", True, True),
+        ("/opt/app/_internal", "parent", True, False),
+        ("/opt/app/_internal", "shell", True, False),
+        ("/opt/app/_internal", "container", True, False),
+        ("/opt/app/_internal", "itself", False, False),
+    ],
+)
+def test_a_terminal_that_was_opened_for_the_program_waits(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    unpacked: str,
+    leader: str,
+    terminal: bool,
+    waits: bool,
+) -> None:
+    leaders = {"itself": os.getpid(), "parent": os.getppid(), "shell": os.getpid() + 1_000_000, "container": 1}
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", "/opt/app/cody-oai-router")
+    monkeypatch.setattr(sys, "_MEIPASS", unpacked, raising=False)
+    monkeypatch.setattr(os, "getsid", lambda _: leaders[leader])
+    if leader == "container":
+        monkeypatch.setattr(os, "getpid", lambda: 1)
+    monkeypatch.setattr(sys, "stdin", Typed(terminal))
+    console.hold_window()
+    assert ("Press Enter to close this window." in capsys.readouterr().err) is waits
+
+
 def test_no_console_of_its_own_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.delattr(ctypes, "windll", raising=False)
+    monkeypatch.setattr(sys, "stdin", Typed(terminal=False))
     console.hold_window()
     assert capsys.readouterr().err == ""
+
+
+def test_the_program_is_called_as_its_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(Path("/opt/app/cody-oai-router-linux")))
+    assert console.program() == "cody-oai-router"
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert console.program() == "cody-oai-router-linux"

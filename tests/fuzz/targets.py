@@ -9,6 +9,7 @@ import asyncio
 import re
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -52,7 +53,8 @@ from cody_oai_router.site import has_context_filters, read_client_config, read_r
 from cody_oai_router.sourcegraph import refusals
 from cody_oai_router.sse import Frame, Splitter
 from cody_oai_router.upstreams import completions_stream, llm_api
-from fuzz.wire import Wire, cuts, settle
+from fuzz.wire import Wire, cuts
+from http1.clocked import ClockedLoop
 
 Target = Callable[[bytes], None]
 
@@ -71,12 +73,13 @@ def _split(data: bytes) -> tuple[int, bytes]:
     return (data[0], data[1:]) if data else (0, b"")
 
 
-def _on_loop(scenario: Coroutine[Any, Any, None]) -> None:
+def _on_loop(scenario: Callable[[ClockedLoop], Coroutine[Any, Any, None]]) -> None:
     """Runs a scenario; whatever it leaves to the loop to report is a finding."""
-    with asyncio.Runner() as runner:
+    loop = ClockedLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
         reported: list[str] = []
-        runner.get_loop().set_exception_handler(lambda _, context: reported.append(repr(context)))
-        runner.run(scenario)
+        loop.set_exception_handler(lambda _, context: reported.append(repr(context)))
+        runner.run(scenario(loop))
         assert reported == []
 
 
@@ -108,16 +111,12 @@ class _Application:
         exchange.respond(Response(200))
 
 
-async def _serve(size: int, data: bytes) -> list[tuple[str, str, bytes]]:
+async def _serve(loop: ClockedLoop, size: int, data: bytes) -> list[tuple[str, str, bytes]]:
     application = _Application()
     server = Server(application, ServerLimits(body_bytes=LIMIT, head_bytes=LIMIT, ahead_bytes=len(data) + 1))
-    wire = Wire(asyncio.get_running_loop(), ServerConnection(server))
+    wire = Wire(loop, ServerConnection(server))
     for piece in cuts(data, size):
         await wire.receive(piece)
-    handled = -1
-    while handled != len(application.handled):  # a client that leaves has no answers any more to what is waiting
-        handled = len(application.handled)
-        await settle()
     await wire.end()
     await server.close()
     assert server.budget.used == 0
@@ -125,14 +124,14 @@ async def _serve(size: int, data: bytes) -> list[tuple[str, str, bytes]]:
     return application.handled
 
 
-async def _serve_alike(size: int, data: bytes) -> None:
-    assert await _serve(size, data) == await _serve(0, data)
+async def _serve_alike(loop: ClockedLoop, size: int, data: bytes) -> None:
+    assert await _serve(loop, size, data) == await _serve(loop, 0, data)
 
 
 def server(data: bytes) -> None:
     """Requests, pipelined: the same ones are handled however the bytes are cut, and answers are well-formed."""
     size, sent = _split(data)
-    _on_loop(_serve_alike(size, sent))
+    _on_loop(partial(_serve_alike, size=size, data=sent))
 
 
 # HTTP: the client.
@@ -161,9 +160,8 @@ async def _no_connection() -> ClientConnection:
     raise AssertionError("nothing here opens a connection")
 
 
-async def _ask(size: int, data: bytes, *, head_only: bool) -> tuple[int, bytes | None, object]:
+async def _ask(loop: ClockedLoop, size: int, data: bytes, *, head_only: bool) -> tuple[int, bytes | None, object]:
     """Gives the status, the body of an answer that has an end, and the kind of the end."""
-    loop = asyncio.get_running_loop()
     limits = ClientLimits(head_bytes=LIMIT, decoded_bytes=4 * LIMIT)
     connection = ClientConnection(Pool(limits, _no_connection))
     wire = Wire(loop, connection)
@@ -191,15 +189,15 @@ async def _status(incoming: Incoming) -> int:
     return incoming.status
 
 
-async def _ask_alike(size: int, data: bytes, *, head_only: bool) -> None:
-    assert await _ask(size, data, head_only=head_only) == await _ask(0, data, head_only=head_only)
+async def _ask_alike(loop: ClockedLoop, size: int, data: bytes, *, head_only: bool) -> None:
+    assert await _ask(loop, size, data, head_only=head_only) == await _ask(loop, 0, data, head_only=head_only)
 
 
 def client(data: bytes) -> None:
     """One answer: it ends once, and alike however the bytes are cut."""
     size, sent = _split(data)
     head_only = size == 255
-    _on_loop(_ask_alike(size, sent, head_only=head_only))
+    _on_loop(partial(_ask_alike, size=size, data=sent, head_only=head_only))
 
 
 # Streams of events.

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+from http1.clocked import ClockedLoop
+
 
 class Wire(asyncio.Transport):
     """The transport of one connection of ours; as in asyncio, `connection_lost` comes in a later turn of the loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.BaseProtocol) -> None:
+    def __init__(self, loop: ClockedLoop, protocol: asyncio.BaseProtocol) -> None:
         super().__init__()
         self._loop = loop
         self._protocol = protocol
@@ -23,14 +25,14 @@ class Wire(asyncio.Transport):
         view = memoryview(data)
         while view and not self._closing:
             view = view[self._hand_over(view) :]
-            await settle()
+            await self._loop.idle()
 
     async def end(self) -> None:
         """Ends the peer's side."""
         if not self._closing:
             self._protocol_now.eof_received()
             self.close()
-        await settle()
+        await self._loop.idle()
 
     def _hand_over(self, view: memoryview) -> int:
         protocol = self._protocol
@@ -88,12 +90,6 @@ class Wire(asyncio.Transport):
 
     def abort(self) -> None:
         self.close()
-
-
-async def settle() -> None:
-    """Lets the tasks and callbacks that are ready run."""
-    for _ in range(2):  # one for the task of a handler, one for the callbacks that it leaves
-        await asyncio.sleep(0)
 
 
 def cuts(data: bytes, size: int) -> Iterator[bytes]:

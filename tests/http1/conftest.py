@@ -1,4 +1,7 @@
-"""Every test over sockets runs on each event loop that we ship, and fails on whatever the loop reports."""
+"""Every test over sockets runs on each event loop that we ship, and fails on whatever the loop reports.
+
+What is about time runs on a loop whose clock the test moves: no test waits for a clock to run out.
+"""
 
 import asyncio
 import gc
@@ -7,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+
+from http1.clocked import Clocked, ClockedLoop
 
 LOOPS: list[str] = ["asyncio"]
 if sys.platform != "win32":
@@ -21,17 +26,29 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
+def _run(main: Coroutine[Any, Any, None], runner: asyncio.Runner) -> None:
+    """Run a coroutine to its end; an unhandled error anywhere in the loop fails the test."""
+    reported: list[str] = []
+    with runner:
+        runner.get_loop().set_exception_handler(lambda _, context: reported.append(repr(context)))
+        runner.run(main)
+        gc.collect()
+    assert reported == []
+
+
 @pytest.fixture(params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, None]], None]:
-    """Run a coroutine to its end on one kind of loop; an unhandled error anywhere in the loop fails the test."""
+    """Run a coroutine on one kind of loop."""
     factory = _loop_factory(request.param)
+    return lambda main: _run(asyncio.wait_for(main, 20), asyncio.Runner(loop_factory=factory))
 
-    def run_on_loop(main: Coroutine[Any, Any, None]) -> None:
-        reported: list[str] = []
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.get_loop().set_exception_handler(lambda _, context: reported.append(repr(context)))
-            runner.run(asyncio.wait_for(main, 20))
-            gc.collect()
-        assert reported == []
 
-    return run_on_loop
+@pytest.fixture
+def clocked() -> Clocked:
+    """Run a test's main function on a loop whose time passes only when the test says so."""
+
+    def run_on_clocked_loop(main: Callable[[ClockedLoop], Coroutine[Any, Any, None]]) -> None:
+        loop = ClockedLoop()
+        _run(main(loop), asyncio.Runner(loop_factory=lambda: loop))
+
+    return run_on_clocked_loop

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from cody_oai_router.http1 import (
     Client,
@@ -20,6 +20,7 @@ from cody_oai_router.http1 import (
     ServerLimits,
 )
 
+T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, None]], None]
 Handler = Callable[[Request, ServerExchange], Awaitable[None]]
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -122,10 +123,42 @@ class Wire:
             await self.writer.wait_closed()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what no event tells; the test's own time limit bounds it."""
-    while not condition():  # noqa: ASYNC110 - what is waited for belongs to the code under test, which sets no event
-        await asyncio.sleep(0.001)
+class Pulse:
+    """A connection of its own through system and loop: what was sent before a beat has been read when the beat is over."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def beat(self, times: int = 1) -> None:
+        """Send a byte and wait until it comes back."""
+        for _ in range(times):
+            self._writer.write(b".")
+            assert await self._reader.readexactly(1) == b"."
+
+
+@contextlib.asynccontextmanager
+async def pulse() -> AsyncIterator[Pulse]:
+    async def returns(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1):
+            writer.write(data)
+
+    async with origin(returns) as (_, port), await wire(port) as peer:
+        yield Pulse(peer.reader, peer.writer)
+
+
+async def begun(*work: Coroutine[Any, Any, T]) -> list[asyncio.Task[T]]:
+    """Start tasks; each has come as far as it can without waiting."""
+    events = [asyncio.Event() for _ in work]
+
+    async def begin(one: Coroutine[Any, Any, T], event: asyncio.Event) -> T:
+        event.set()
+        return await one
+
+    tasks = [asyncio.ensure_future(begin(*each)) for each in zip(work, events, strict=True)]
+    for event in events:
+        await event.wait()
+    return tasks
 
 
 async def wire(port: int) -> Wire:
@@ -143,6 +176,11 @@ async def serving(
         yield server, addresses[0][1]
     finally:
         await server.close()
+
+
+def open_connections(server: Server) -> int:
+    """Count what the server still looks after."""
+    return server.surplus() - 1 + server.limits.connections
 
 
 class FakeOrigin:
@@ -243,9 +281,18 @@ class FakeSink:
 
     def on_end(self, *, delimited: bool) -> None:
         self.end.set_result(delimited)
+        self.came.set()
 
     def on_fail(self, error: ClientError) -> None:
         self.end.set_exception(error)
+        self.came.set()
+
+    async def grown(self, size: int) -> None:
+        """Wait until the body has so many bytes; what ends it before is raised."""
+        while len(self.body) < size:
+            assert not self.end.done(), await self.end
+            self.came.clear()
+            await self.came.wait()
 
     @property
     def body(self) -> bytes:

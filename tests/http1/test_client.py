@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 
 import pytest
 
@@ -16,16 +17,21 @@ from cody_oai_router.http1 import (
     Outgoing,
     TimedOut,
 )
+from cody_oai_router.http1 import client as module
+from cody_oai_router.http1.dial import dial
+from http1.clocked import Clocked, ClockedLoop
 from http1.peers import (
     PATIENT,
     FakeApplication,
     FakeSink,
     Run,
     answering,
+    begun,
     client_of,
     closing_after,
     echo,
     get,
+    open_connections,
     origin,
     request_head,
     serving,
@@ -188,27 +194,30 @@ def test_each_clock_says_what_it_waited_for(run: Run) -> None:
     run(main())
 
 
-def test_what_keeps_coming_is_never_cut_by_the_idle_clock(run: Run) -> None:
-    async def main() -> None:
+def test_what_keeps_coming_is_never_cut_by_the_idle_clock(clocked: Clocked) -> None:
+    async def main(loop: ClockedLoop) -> None:
         async def drips(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await request_head(reader)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n")
-            for _ in range(20):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nx")
+            for size in range(1, 20):
+                await sink.grown(size)
+                await loop.let_pass(1.4)
                 writer.write(b"x")
-                await asyncio.sleep(0.1)
 
+        sink = FakeSink()
         async with origin(drips) as (_, port), client_of(port) as client:
-            incoming = await client.send(get(), Clocks(9, 1.5, 1.5))  # less than all pieces take together
-            assert await incoming.read(20) == b"x" * 20
+            incoming = await client.send(get(), Clocks(9, 1.5, 1.5))
+            incoming.attach(sink)
+            assert await sink.end
+            assert sink.body == b"x" * 20
 
-    run(main())
+    clocked(main)
 
 
 def test_waiting_for_a_connection_is_bounded_by_the_connect_clock(run: Run) -> None:
     async def main() -> None:
         async with origin(answering(b"")) as (_, port), client_of(port, ClientLimits(connections=1)) as client:
-            first = asyncio.ensure_future(client.send(get(), PATIENT))
-            await asyncio.sleep(0)
+            (first,) = await begun(client.send(get(), PATIENT))
             with pytest.raises(TimedOut) as caught:
                 await client.send(get(), Clocks(0.05, 9, 9))
             assert caught.value.phase == "connect"
@@ -221,22 +230,32 @@ def test_waiting_for_a_connection_is_bounded_by_the_connect_clock(run: Run) -> N
     run(main())
 
 
-def test_a_slow_upload_is_not_a_silent_origin(run: Run) -> None:
-    async def main() -> None:
+def test_a_slow_upload_is_not_a_silent_origin(clocked: Clocked) -> None:
+    async def main(loop: ClockedLoop) -> None:
+        steps = 0
+
         async def reads_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal steps
             await request_head(reader)
+            (connection,) = client._pool._live
             left = 30_000_000
             while left:
-                left -= len(await reader.read(min(left, 1_000_000)))
-                await asyncio.sleep(0.01 if left > 20_000_000 else 0)  # the last part is in the system's buffers
+                before = connection.unsent()
+                while left and connection.unsent() > before - 1_000_000:
+                    left -= len(await reader.read(left))
+                    assert not reader.at_eof()
+                if connection.unsent():  # what is in the system's buffers is sent, as far as the client can see
+                    await loop.let_pass(0.3)
+                    steps += 1
             writer.write(OK)
             await reader.read()
 
         async with origin(reads_slowly) as (_, port), client_of(port) as client:
             incoming = await client.send(Outgoing(b"POST", b"/", b"", b"x" * 30_000_000), Clocks(9, 0.4, 0.4))
             assert await incoming.read(10) == b"ok"
+        assert steps > 2
 
-    run(main())
+    clocked(main)
 
 
 def test_an_early_answer_ends_the_upload(run: Run) -> None:
@@ -294,9 +313,15 @@ def test_cancelling_closes_the_connection_at_once(run: Run, answer: bytes) -> No
 
 def test_closing_fails_what_is_under_way_and_what_waits(run: Run) -> None:
     async def main() -> None:
-        async with origin(answering(b"")) as (_, port), client_of(port, ClientLimits(connections=1)) as client:
-            tasks = [asyncio.ensure_future(client.send(get(), PATIENT)) for _ in range(2)]
-            await asyncio.sleep(0.05)
+        async def script(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+            await request_head(reader)
+            asked.set()
+            await reader.read()
+
+        asked = asyncio.Event()
+        async with origin(script) as (_, port), client_of(port, ClientLimits(connections=1)) as client:
+            tasks = await begun(*[client.send(get(), PATIENT) for _ in range(2)])
+            await asked.wait()
             await client.close()
             for task in tasks:
                 with pytest.raises(ConnectionLost, match=r"^the router is shutting down$"):
@@ -307,12 +332,20 @@ def test_closing_fails_what_is_under_way_and_what_waits(run: Run) -> None:
     run(main())
 
 
-def test_closing_while_connecting(run: Run) -> None:
+def test_closing_while_connecting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
+        async def held(host: str, port: int, whom: str) -> socket.socket:
+            connecting.set()
+            await closed.wait()
+            return await dial(host, port, whom)
+
+        connecting, closed = asyncio.Event(), asyncio.Event()
+        monkeypatch.setattr(module, "dial", held)
         async with origin(answering(OK)) as (_, port), client_of(port) as client:
             task = asyncio.ensure_future(client.send(get(), PATIENT))
-            await asyncio.sleep(0)
+            await connecting.wait()
             await client.close()
+            closed.set()
             with pytest.raises(ConnectionLost, match=r"^the router is shutting down$"):
                 await task
 
@@ -347,7 +380,7 @@ def test_fifty_exchanges_over_few_connections_get_each_its_own_answer(run: Run) 
             async with asyncio.TaskGroup() as group:
                 for number in range(50):
                     group.create_task(ask(number))
-            assert server.surplus() <= 7 + 1 - server.limits.connections
+            assert open_connections(server) <= 7
 
     run(main())
 

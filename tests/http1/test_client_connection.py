@@ -28,6 +28,28 @@ def test_a_large_request_in_several_parts_arrives_whole(run: Run) -> None:
     run(main())
 
 
+def test_what_is_unsent_of_a_request_shrinks_as_the_origin_takes_it(run: Run) -> None:
+    async def main() -> None:
+        unsent: list[int] = []
+
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            (connection,) = client._pool._live
+            for _ in range(30):
+                unsent.append(connection.unsent())
+                await reader.readexactly(1_000_000)
+            writer.write(OK)
+            await reader.read()
+
+        async with origin(script) as (_, port), client_of(port) as client:
+            incoming = await client.send(Outgoing(b"POST", b"/", b"", b"x" * 30_000_000), PATIENT)
+            assert await incoming.read(10) == b"ok"
+            assert unsent == sorted(unsent, reverse=True)
+            assert len(set(unsent)) > 2
+
+    run(main())
+
+
 def test_a_reset_is_named_as_one(run: Run) -> None:
     async def main() -> None:
         async def resets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

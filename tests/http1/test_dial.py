@@ -9,8 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from cody_oai_router.http1 import ConnectFailed
+from cody_oai_router.http1 import dial as module
 from cody_oai_router.http1.dial import Address, dial, interleave, race
-from http1.peers import Run, closing_after, origin
+from http1.clocked import Clocked, ClockedLoop
+from http1.peers import Run, begun, closing_after, origin, pulse
 
 
 def at(port: int) -> Address:
@@ -71,25 +73,34 @@ def test_an_address_that_refuses_is_passed_over(run: Run) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux drops connections to a full queue")
-def test_an_address_that_says_nothing_costs_a_moment(run: Run) -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
+def test_an_address_that_says_nothing_costs_a_moment(clocked: Clocked) -> None:
+    async def main(loop: ClockedLoop) -> None:
         with deaf_port() as deaf:
-            async with origin(closing_after(b"")) as (_, port):
-                began = loop.time()
-                with await race([at(deaf), at(port)]) as connection:
+            async with origin(closing_after(b"")) as (fake, port):
+                (racing,) = await begun(race([at(deaf), at(port)]))
+                await loop.let_pass(0.24)
+                assert fake.connections == 0
+                await loop.let_pass(0.02)
+                with await racing as connection:
                     assert connection.getpeername()[1] == port
-                assert 0.2 < loop.time() - began < 5
 
-    run(main())
+    clocked(main)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux drops connections to a full queue")
-def test_giving_up_leaves_nothing_behind(run: Run) -> None:
+def test_giving_up_leaves_nothing_behind(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
-        with deaf_port() as deaf:
-            for addresses in ([at(deaf)], [at(deaf), at(deaf)]):
-                with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(race(addresses), 0.3)
+        monkeypatch.setattr(module, "_NEXT_ATTEMPT", 0)
+        async with pulse() as heart:
+            await heart.beat()
+            others = asyncio.all_tasks()
+            with deaf_port() as deaf:
+                for addresses in ([at(deaf)], [at(deaf), at(deaf)]):
+                    (racing,) = await begun(race(addresses))
+                    await heart.beat(times=5)  # so that all are on their way
+                    racing.cancel()
+                    with pytest.raises(asyncio.CancelledError):
+                        await racing
+                    assert asyncio.all_tasks() == others
 
     run(main())

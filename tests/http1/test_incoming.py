@@ -17,6 +17,7 @@ from cody_oai_router.http1 import (
     Incoming,
     TimedOut,
 )
+from http1.clocked import Clocked, ClockedLoop
 from http1.peers import (
     PATIENT,
     FakeSink,
@@ -27,6 +28,7 @@ from http1.peers import (
     closing_after,
     get,
     origin,
+    pulse,
     request_head,
 )
 
@@ -140,25 +142,25 @@ def cut_at(places: list[int]) -> Script:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         cuts = sorted(places)
         await request_head(reader)
-        for start, end in zip([0, *cuts], [*cuts, len(SESSION)], strict=True):
-            writer.write(SESSION[start:end])
-            for _ in range(3):
-                await asyncio.sleep(0)
+        async with pulse() as heart:
+            for start, end in zip([0, *cuts], [*cuts, len(SESSION)], strict=True):
+                writer.write(SESSION[start:end])
+                await heart.beat()
+        await request_head(reader)
+        writer.write(CHUNKED + b"0\r\n\r\n")
         await reader.read()
 
     return script
 
 
 async def read_session(script: Script) -> None:
-    async with origin(script) as (fake, port), client_of(port) as client:
+    async with origin(script) as (_, port), client_of(port) as client:
         incoming = await client.send(get(), PATIENT)
         assert incoming.header(b"content-type") == b"text/event-stream"
         assert await incoming.read(100) == b"data: 1\n\ndata: two\n\n"
-        again = asyncio.ensure_future(client.send(get(), PATIENT))
-        await asyncio.sleep(0)
-        again.cancel()
-        await asyncio.wait([again])
-        assert fake.connections == 1
+        again = await client.send(get(), PATIENT)
+        assert again.reused
+        assert await again.read(100) == b""
 
 
 def test_an_answer_byte_by_byte(run: Run) -> None:
@@ -208,8 +210,8 @@ def test_what_comes_in_one_read_is_pushed_in_one_piece(run: Run) -> None:
     run(main())
 
 
-def test_a_body_that_nobody_reads_is_held_within_a_bound_while_the_clocks_stand_still(run: Run) -> None:
-    async def main() -> None:
+def test_a_body_that_nobody_reads_is_held_within_a_bound_while_the_clocks_stand_still(clocked: Clocked) -> None:
+    async def main(loop: ClockedLoop) -> None:
         sent = 0
 
         async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -223,36 +225,38 @@ def test_a_body_that_nobody_reads_is_held_within_a_bound_while_the_clocks_stand_
             await reader.read()
 
         async with origin(endless) as (_, port), client_of(port) as client:
-            incoming = await client.send(get(), Clocks(9, 0.3, 0.3))
-            await asyncio.sleep(0.6)
-            stuck = sent
-            assert stuck < 50_000_000
-            await asyncio.sleep(0.2)
-            assert sent == stuck
+            incoming = await client.send(get(), Clocks(9, 30, 30))
+            (connection,) = client._pool._live
+            await loop.until(lambda: not connection._transport.is_reading())
+            await loop.let_pass(600)
+            assert sum(map(len, incoming._held)) < 64 * 1024 + 256 * 1024  # one read beyond the bound
+            assert sent < 50_000_000
             assert len(await incoming.read(50_000_000)) == 50_000_000
 
-    run(main())
+    clocked(main)
 
 
-def test_a_paused_reader_stops_the_origin_and_the_clocks(run: Run) -> None:
+def test_a_paused_reader_stops_the_origin(run: Run) -> None:
     async def main() -> None:
         async def bursts(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await request_head(reader)
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
             await paused.wait()
             writer.write(b"b")
+            said.set()
             await reader.read()
 
-        paused = asyncio.Event()
-        async with origin(bursts) as (_, port), client_of(port) as client:
-            incoming = await client.send(get(), Clocks(9, 0.2, 0.2, 0.4))
+        paused, said = asyncio.Event(), asyncio.Event()
+        async with origin(bursts) as (_, port), client_of(port) as client, pulse() as heart:
+            incoming = await client.send(get(), PATIENT)
             sink = FakeSink()
             incoming.attach(sink)
             await sink.came.wait()
             incoming.pause()
             incoming.pause()
             paused.set()
-            await asyncio.sleep(0.6)
+            await said.wait()
+            await heart.beat(times=5)
             assert sink.pieces == [b"a"]
             incoming.resume()
             incoming.resume()
@@ -262,24 +266,27 @@ def test_a_paused_reader_stops_the_origin_and_the_clocks(run: Run) -> None:
     run(main())
 
 
-def test_clocks_run_on_after_a_pause(run: Run) -> None:
-    async def main() -> None:
+def test_clocks_stand_still_in_a_pause_and_run_on_after_it(clocked: Clocked) -> None:
+    async def main(loop: ClockedLoop) -> None:
         async with (
             origin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")) as (_, port),
             client_of(port) as client,
         ):
-            incoming = await client.send(get(), Clocks(9, 9, 0.05))
-            sink = FakeSink()
-            incoming.attach(sink)
-            await sink.came.wait()
-            incoming.pause()
-            await asyncio.sleep(0.2)
-            assert not sink.end.done()
-            incoming.resume()
-            with pytest.raises(TimedOut):
-                await sink.end
+            for clocks in (Clocks(9, 40, 4), Clocks(9, 40, 40, 4)):
+                incoming = await client.send(get(), clocks)
+                sink = FakeSink()
+                incoming.attach(sink)
+                await sink.grown(1)
+                incoming.pause()
+                await loop.let_pass(600)
+                assert not sink.end.done()
+                incoming.resume()
+                await loop.let_pass(3.9)
+                assert not sink.end.done()
+                await loop.let_pass(1.1)  # a clock is late by at most a quarter
+                assert isinstance(sink.end.exception(), TimedOut)
 
-    run(main())
+    clocked(main)
 
 
 def test_a_connection_whose_reader_paused_at_the_end_is_used_again(run: Run) -> None:
@@ -309,9 +316,7 @@ def test_a_cancelled_exchange_delivers_nothing_more_and_closes(run: Run, early: 
 
         async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await request_head(reader)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na")
-            if early:
-                writer.write(b"bcd")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na" + (b"bcd" if early else b""))
             try:
                 await reader.read()
             finally:
@@ -332,18 +337,27 @@ def test_a_cancelled_exchange_delivers_nothing_more_and_closes(run: Run, early: 
             incoming.cancel()
             incoming.pause()
             incoming.resume()
-            await asyncio.sleep(0.02)
-            assert not sink.end.done()
-            assert len(sink.pieces) == 1
+        await gone.wait()
+        assert not sink.end.done()
+        assert len(sink.pieces) == 1
 
     run(main())
 
 
 def test_an_error_before_anybody_reads_is_kept_for_the_reader(run: Run) -> None:
     async def main() -> None:
-        async with origin(closing_after(CHUNKED + b"1\r\na\r\n")) as (_, port), client_of(port) as client:
+        closed = asyncio.Event()
+
+        async def breaks_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await request_head(reader)
+            writer.write(CHUNKED + b"1\r\na\r\n")
+            writer.write_eof()
+            assert await reader.read() == b""
+            closed.set()
+
+        async with origin(breaks_off) as (_, port), client_of(port) as client:
             incoming = await client.send(get(), PATIENT)
-            await asyncio.sleep(0.05)
+            await closed.wait()
             with pytest.raises(ConnectionLost):
                 await incoming.read(10)
 

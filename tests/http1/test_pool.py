@@ -13,12 +13,12 @@ from http1.peers import (
     Holding,
     Run,
     answering,
+    begun,
     client_of,
     get,
     origin,
     request_head,
     serving,
-    until,
 )
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -149,8 +149,7 @@ def test_who_stops_waiting_passes_on_what_it_was_given(run: Run) -> None:
         application = FakeApplication(handlers={"/x": held})
         async with serving(application) as (_, port), client_of(port, ClientLimits(connections=1)) as client:
             holder = await client.send(get(b"/x"), PATIENT)
-            waiting = [asyncio.ensure_future(client.send(get(b"/%d" % number), PATIENT)) for number in range(3)]
-            await asyncio.sleep(0)
+            waiting = await begun(*[client.send(get(b"/%d" % number), PATIENT) for number in range(3)])
             holder.attach(Cancelling())
             held.let_go.set()
             assert await (await waiting[1]).read(100) == b"GET /1 "
@@ -165,8 +164,7 @@ def test_a_place_given_to_someone_who_left_is_not_lost(run: Run) -> None:
         application = FakeApplication(handlers={"/x": Holding()})
         async with serving(application) as (_, port), client_of(port, ClientLimits(connections=1)) as client:
             holder = await client.send(get(b"/x"), PATIENT)
-            waiting = [asyncio.ensure_future(client.send(get(b"/%d" % number), PATIENT)) for number in range(2)]
-            await asyncio.sleep(0)
+            waiting = await begun(*[client.send(get(b"/%d" % number), PATIENT) for number in range(2)])
             holder.cancel()  # gives its place to the first in line
             waiting[0].cancel()
             assert await (await waiting[1]).read(100) == b"GET /1 "
@@ -185,7 +183,17 @@ def test_a_failed_connection_gives_its_place_back(run: Run) -> None:
     run(main())
 
 
-def test_a_retry_makes_room_among_connections_that_are_dead_too(run: Run) -> None:
+def test_who_wants_a_new_connection_gets_room_among_the_idle_ones(run: Run) -> None:
+    async def main() -> None:
+        async with origin(answering(OK)) as (_, port), client_of(port, ClientLimits(connections=1)) as client:
+            await (await client.send(get(), PATIENT)).read(10)
+            opened = await client._pool.open()
+            assert not opened.reused
+
+    run(main())
+
+
+def test_a_retry_uses_no_other_idle_connection_that_may_be_dead_too(run: Run) -> None:
     async def main() -> None:
         async def one_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await request_head(reader)
@@ -193,12 +201,10 @@ def test_a_retry_makes_room_among_connections_that_are_dead_too(run: Run) -> Non
             writer.write(OK)
             await request_head(reader)
 
-        both = asyncio.Event()
+        both = asyncio.Barrier(2)
         scripts = (one_answer, one_answer, answering(OK))
         async with origin(*scripts) as (fake, port), client_of(port, ClientLimits(connections=2)) as client:
             asking = [asyncio.ensure_future(client.send(get(), PATIENT)) for _ in range(2)]
-            await until(lambda: fake.connections == 2)
-            both.set()
             for incoming in [await one for one in asking]:
                 await incoming.read(10)
             again = await client.send(get(), PATIENT)

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cody_oai_router.http1 import Request, Response, ServerExchange, ServerLimits
+from cody_oai_router.http1 import Request, Response, Server, ServerExchange, ServerLimits
 from cody_oai_router.http1.server_connection import ServerConnection
-from http1.peers import FakeApplication, Run, Wire, answering, origin, serving, until, wire
+from http1.clocked import Clocked, ClockedLoop
+from http1.peers import FakeApplication, Run, Wire, open_connections, origin, pulse, serving, wire
 
 GET = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -110,11 +112,12 @@ def test_only_one_request_of_a_connection_is_answered_at_a_time(run: Run) -> Non
             nonlocal working, most
             working += 1
             most = max(most, working)
-            await asyncio.sleep(0)
+            await heart.beat()
             working -= 1
             exchange.respond(Response(200))
 
-        async with serving(FakeApplication(handlers={"/1": counted})) as (_, port), await wire(port) as peer:
+        application = FakeApplication(handlers={"/1": counted})
+        async with serving(application) as (_, port), await wire(port) as peer, pulse() as heart:
             peer.send(GET * 50)
             for _ in range(50):
                 await peer.answer()
@@ -244,17 +247,23 @@ def test_a_slow_head_is_told_so(run: Run) -> None:
     run(main())
 
 
-def test_bytes_one_by_one_do_not_extend_the_time_of_a_head(run: Run) -> None:
-    async def main() -> None:
-        async with serving(FakeApplication(), ServerLimits(head_time=0.1)) as (_, port), await wire(port) as peer:
-            answered = asyncio.ensure_future(peer.answer())
-            peer.send(b"GET / HTTP/1.1\r\nA: ")
-            while not answered.done():
-                peer.send(b"a")
-                await asyncio.sleep(0.005)
-            assert answered.result().status == 408
+def test_bytes_one_by_one_do_not_extend_the_time_of_a_head(clocked: Clocked) -> None:
+    def has_read(server: Server, data: bytes) -> bool:
+        return any(isinstance(one, ServerConnection) and one._ahead == data for one in server._connections)
 
-    run(main())
+    async def main(loop: ClockedLoop) -> None:
+        async with serving(FakeApplication(), ServerLimits(head_time=8)) as (server, port), await wire(port) as peer:
+            answered = asyncio.ensure_future(peer.answer())
+            begun = b""
+            for piece in (b"GET / HTTP/1.1\r\nA: ", *[b"a"] * 5):
+                peer.send(piece)
+                begun += piece
+                await loop.until(partial(has_read, server, begun))
+                assert not answered.done()
+                await loop.let_pass(1.5)
+            assert (await answered).status == 408
+
+    clocked(main)
 
 
 @pytest.mark.parametrize(
@@ -268,31 +277,36 @@ def test_a_body_that_falls_silent_is_told_so(run: Run, begin: bytes) -> None:
     run(main())
 
 
-def test_an_idle_connection_expires_in_silence(run: Run) -> None:
-    async def main() -> None:
-        async with serving(FakeApplication(), ServerLimits(keep_alive=0.05)) as (_, port):
-            async with await wire(port) as peer:
-                assert await peer.closed() == b""
-            async with await wire(port) as peer:
-                peer.send(GET)
-                await peer.answer()
-                assert await peer.closed() == b""
+def test_an_idle_connection_expires_in_silence(clocked: Clocked) -> None:
+    async def main(loop: ClockedLoop) -> None:
+        async with serving(FakeApplication(), ServerLimits(keep_alive=8)) as (server, port):
+            for requests in range(2):
+                async with await wire(port) as peer:
+                    for _ in range(requests):
+                        await loop.let_pass(7)
+                        peer.send(GET)
+                        await peer.answer()
+                    await loop.until(lambda: open_connections(server) == 1)
+                    await loop.let_pass(7.9)
+                    assert open_connections(server) == 1
+                    await loop.let_pass(1.1)
+                    assert await peer.closed() == b""
 
-    run(main())
+    clocked(main)
 
 
-def test_no_clock_runs_while_a_request_is_answered(run: Run) -> None:
-    async def slow(_: Request, exchange: ServerExchange) -> None:
-        await asyncio.sleep(0.3)
-        exchange.respond(Response(200))
+def test_no_clock_runs_while_a_request_is_answered(clocked: Clocked) -> None:
+    async def main(loop: ClockedLoop) -> None:
+        async def slow(_: Request, exchange: ServerExchange) -> None:
+            await loop.let_pass(600)
+            exchange.respond(Response(200))
 
-    async def main() -> None:
-        limits = ServerLimits(keep_alive=0.03, head_time=0.03, body_silence=0.03)
+        limits = ServerLimits(keep_alive=3, head_time=3, body_silence=3)
         async with serving(FakeApplication(handlers={"/1": slow}), limits) as (_, port), await wire(port) as peer:
             peer.send(GET)
             assert (await peer.answer()).status == 200
 
-    run(main())
+    clocked(main)
 
 
 def test_one_connection_too_many_is_told_so(run: Run) -> None:
@@ -309,11 +323,18 @@ def test_one_connection_too_many_is_told_so(run: Run) -> None:
 
 def test_a_connection_accepted_while_stopping_is_closed(run: Run) -> None:
     async def main() -> None:
-        async with serving(FakeApplication()) as (server, _), origin(answering()) as (_, elsewhere):
+        closed = asyncio.Event()
+
+        async def script(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+            assert await reader.read() == b""
+            closed.set()
+
+        async with serving(FakeApplication()) as (server, _), origin(script) as (_, elsewhere):
             server.stop()
             loop = asyncio.get_running_loop()
             await loop.create_connection(lambda: ServerConnection(server), "127.0.0.1", elsewhere)
-            await until(lambda: server.surplus() == 1 - server.limits.connections)
+            await closed.wait()
+            assert open_connections(server) == 0
 
     run(main())
 
@@ -368,12 +389,11 @@ async def play_session(peer: Wire) -> None:
 
 def test_a_session_sent_byte_by_byte(run: Run) -> None:
     async def main() -> None:
-        async with serving(FakeApplication()) as (_, port), await wire(port) as peer:
+        async with serving(FakeApplication()) as (_, port), await wire(port) as peer, pulse() as heart:
             played = asyncio.ensure_future(play_session(peer))
             for at in range(len(SESSION)):
                 peer.send(SESSION[at : at + 1])
-                await peer.writer.drain()
-                await asyncio.sleep(0)
+                await heart.beat()
             await played
 
     run(main())
@@ -383,13 +403,12 @@ def test_a_session_sent_byte_by_byte(run: Run) -> None:
 @given(places=st.lists(st.integers(1, len(SESSION) - 1), max_size=6))
 def test_a_session_cut_anywhere(run: Run, places: list[int]) -> None:
     async def main() -> None:
-        async with serving(FakeApplication()) as (_, port), await wire(port) as peer:
+        async with serving(FakeApplication()) as (_, port), await wire(port) as peer, pulse() as heart:
             played = asyncio.ensure_future(play_session(peer))
             cuts = sorted(places)
             for start, end in zip([0, *cuts], [*cuts, len(SESSION)], strict=True):
                 peer.send(SESSION[start:end])
-                for _ in range(3):
-                    await asyncio.sleep(0)
+                await heart.beat()
             await played
 
     run(main())

@@ -12,7 +12,7 @@ import pytest
 from cody_oai_router.http1 import Client, Clocks, ConnectFailed, Origin, TLSFailed
 from cody_oai_router.http1.tls import explain_tls
 from http1.certificates import OPENSSL, Authority
-from http1.peers import PATIENT, FakeOrigin, FakeSink, Run, Script, answering, get
+from http1.peers import PATIENT, FakeOrigin, FakeSink, Run, Script, answering, get, pulse
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -208,13 +208,19 @@ def test_back_pressure_and_the_end_of_a_stream_over_tls(run: Run, authority: Aut
                 await writer.drain()
 
         trust = trusting(authority.certificate)
-        async with tls_origin(server_context(good), large) as (_, port), tls_client(port, trust) as client:
+        async with (
+            tls_origin(server_context(good), large) as (_, port),
+            tls_client(port, trust) as client,
+            pulse() as heart,
+        ):
             incoming = await client.send(get(), Clocks(20, 20, 20))
             sink = FakeSink()
             incoming.attach(sink)
             await sink.came.wait()
             incoming.pause()
-            await asyncio.sleep(0.1)
+            size = len(sink.body)
+            await heart.beat(times=20)
+            assert len(sink.body) == size
             assert not sink.end.done()
             incoming.resume()
             assert not await sink.end

@@ -225,6 +225,19 @@ def test_a_folder_of_authorities_is_enough(
 
 
 @OPENSSL_JUDGES
+def test_an_executable_carries_authorities_for_a_machine_that_has_none(
+    issuer: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _nothing_known(monkeypatch, tmp_path / "nowhere")
+    monkeypatch.setattr(tls, "_BUNDLES", ())
+    monkeypatch.setattr(sys, "_MEIPASS", str(tmp_path), raising=False)
+    (tmp_path / "cacert.pem").write_text(issuer.certificate.read_text())
+    assert [found["subject"] for found in tls.client_context(settings()).get_ca_certs()] == [
+        ((("commonName", "Test CA"),),)
+    ]
+
+
+@OPENSSL_JUDGES
 def test_a_machine_without_authorities_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _nothing_known(monkeypatch, tmp_path)
     monkeypatch.setattr(tls, "_BUNDLES", ())

@@ -1,4 +1,4 @@
-"""The command line: `cody-oai-router [serve]`, and the commands `demo`, `doctor`, `models` and `generate-key`.
+"""The command line: `cody-oai-router [serve]`, and the commands `demo`, `doctor`, `models`, `healthcheck` and `generate-key`.
 
 Strategy: flags are variables by another name (never secrets: a command line is seen by every user of a machine), so a
 command only hands them on as the first source of settings. Exit codes: 0 stopped on request, 1 could not start, 2
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cody_oai_router.cli.console import hold_window
-from cody_oai_router.cli.serve import serve
+from cody_oai_router.cli.unpacked import settle
 
 _WITHOUT_COMMAND: Final = {"-h", "--help", "--version"}
 
@@ -20,9 +20,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or (given[0].startswith("-") and given[0] not in _WITHOUT_COMMAND):
         given.insert(0, "serve")
+    settle()
     try:
         # Without flags there is nothing to parse. Measured: argparse, its table of flags and dotenv are a tenth of a start.
-        code = serve({}) if given == ["serve"] else _run(given)
+        if given == ["serve"]:
+            code = _serve({})
+        elif given == ["healthcheck"]:
+            code = _healthcheck({})
+        else:
+            code = _run(given)
     except KeyboardInterrupt:
         return 0
     if code:
@@ -43,8 +49,22 @@ def _run(given: Sequence[str]) -> int:
             return _doctor(flags_of(parsed), as_json=parsed.json)
         case "models":
             return _models(flags_of(parsed), as_json=parsed.json)
+        case "healthcheck":
+            return _healthcheck(flags_of(parsed))
         case _:
-            return serve(flags_of(parsed), or_demo=parsed.or_demo)
+            return _serve(flags_of(parsed), or_demo=parsed.or_demo)
+
+
+def _serve(flags: Mapping[str, str], *, or_demo: bool = False) -> int:
+    from cody_oai_router.cli.serve import serve  # noqa: PLC0415 - a health check needs none of it
+
+    return serve(flags, or_demo=or_demo)
+
+
+def _healthcheck(flags: Mapping[str, str]) -> int:
+    from cody_oai_router.cli.healthcheck import healthcheck  # noqa: PLC0415 - the router itself needs none of it
+
+    return healthcheck(flags)
 
 
 def _generate_key() -> int:

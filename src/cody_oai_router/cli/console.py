@@ -1,11 +1,13 @@
 """The terminal: what the user is told when the router does not start, and a window that stays open to read it."""
 
 import ctypes
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, TextIO
 
+from cody_oai_router.cli.unpacked import unpacked_folder
 from cody_oai_router.shell.log import printable
 
 _NARROWEST: Final = 60
@@ -29,6 +31,11 @@ def can_show(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def program() -> str:
+    """The name by which the user starts this program."""
+    return Path(sys.executable).name if getattr(sys, "frozen", False) else "cody-oai-router"
 
 
 def is_terminal() -> bool:
@@ -71,15 +78,19 @@ def hold_window() -> None:
 
 
 def _owns_console() -> bool:
-    """Whether a frozen program was started by a double click on Windows: no shell is attached to its console."""
+    """Whether a frozen program was started by a double click: no shell will be there when it is gone."""
     if not getattr(sys, "frozen", False):
         return False
-    return 0 < _console_processes() <= _own_processes(Path(sys.executable), Path(getattr(sys, "_MEIPASS", "")))
+    ours = [os.getpid(), os.getppid()] if unpacked_folder() else [os.getpid()]
+    return 0 < _console_processes() <= len(ours) or _session_leader() in ours
 
 
-def _own_processes(executable: Path, unpacked: Path) -> int:
-    """How many processes of a console are this program: a one-file binary runs under the one that unpacked it."""
-    return 1 if executable.parent in (unpacked, *unpacked.parents) else 2
+def _session_leader() -> int:
+    """The process that a terminal was opened for; 0 where there is no terminal, no sessions, or only a container's."""
+    if sys.platform == "win32" or sys.stdin is None or not sys.stdin.isatty():
+        return 0
+    leader = os.getsid(0)
+    return leader if leader != 1 else 0
 
 
 def _console_processes() -> int:

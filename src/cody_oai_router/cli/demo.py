@@ -35,7 +35,7 @@ def demo_from(sources: Sources, *, router: Router | None = None) -> int:
     settings = read_settings([*found, Source("directory", "demo mode", account)], read_named_file)
     lines = (*sources.lines, *(settings.lines if isinstance(settings, Refusal) else ()))
     if lines or isinstance(settings, Refusal):
-        complain(lines)
+        complain([*lines, *sources.advice])
         return 2
     # What the demo sets for itself is nothing that the user would look for.
     origins = {name: label for name, label in settings.origins.items() if name not in account}

@@ -4,17 +4,16 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Final
 
 from cody_oai_router import __version__
+from cody_oai_router.addresses import reached
 from cody_oai_router.settings import Settings
-
-_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read here, not bound
 
 
 def greeting(settings: Settings, addresses: Sequence[tuple[str, int]], *, demo: bool) -> list[str]:
     """The lines to show at the start; `addresses` are the hosts and ports that are listened on."""
     urls = [_url(host, port) for host, port in addresses]
+    host, port = addresses[0]
     return [
         f"Cody OAI Router {__version__} on {' and '.join(urls)}",
         "Demo mode: a simulator on this machine answers, no model."
@@ -22,7 +21,7 @@ def greeting(settings: Settings, addresses: Sequence[tuple[str, int]], *, demo: 
         else f"Sourcegraph: {settings.upstream.url}",
         *_origins(settings),
         *settings.notices,
-        f"Try it: {_curl(urls[0], keyed=settings.api_key is not None)}",
+        f"Try it: {_curl(_url(reached(host), port), keyed=settings.api_key is not None)}",
     ]
 
 
@@ -41,8 +40,6 @@ def _origins(settings: Settings) -> list[str]:
 
 def _curl(url: str, *, keyed: bool) -> str:
     """A command to copy, quoted as the platform's own shell wants it."""
-    for listened, reached in _ANY.items():
-        url = url.replace(f"//{listened}:", f"//{reached}:").replace(f"//[{listened}]:", f"//[{reached}]:")
     body = {"model": "gpt-4", "stream": True, "messages": [{"role": "user", "content": "Hello"}]}
     words = ["curl", "-N", f"{url}/v1/chat/completions", "-H", "content-type: application/json"]
     if keyed:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from cody_oai_router.cli.console import columns, complain, is_terminal, say
 from cody_oai_router.cli.running import loop_factory, protect_memory, secrets_of
-from cody_oai_router.cli.serve import configured, how_to_get_a_token
-from cody_oai_router.cli.sources import find_sources, this_machine, user_file
+from cody_oai_router.cli.serve import configured, refuse
+from cody_oai_router.cli.sources import find_sources, this_machine
 from cody_oai_router.faults import Fault
 from cody_oai_router.model_table import left_out, lines_of, write_json, write_table
 from cody_oai_router.settings import Refusal, Settings
@@ -20,10 +20,7 @@ def models(flags: Mapping[str, str], *, as_json: bool) -> int:
     sources = find_sources(machine, flags)
     settings = configured(sources)
     if isinstance(settings, Refusal):
-        complain(settings.lines)
-        if settings.token_missing:
-            complain([*settings.hints, *how_to_get_a_token(user_file(machine))])
-        return 2
+        return refuse(settings, machine, sources)
     protect_memory()
     log = Log(None, redactor=Redactor(secrets_of(settings)))
     try:

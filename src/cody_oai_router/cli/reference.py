@@ -33,7 +33,7 @@ The first source that sets a variable wins:
 
 1. flags (`--port`, `--host`, `--base-url`, `--log-format`), never for secrets;
 2. the environment;
-3. `.env` beside the executable (binaries only);
+3. `.env` beside the executable (binaries only; beside the file itself, not a link to it);
 4. `.env` in your configuration folder: `~/.config/cody-oai-router/` on Linux (or under `$XDG_CONFIG_HOME`),
    `~/Library/Application Support/cody-oai-router/` on macOS, `%APPDATA%\\cody-oai-router\\` on Windows;
 5. `.env` in the working directory (not for binaries);

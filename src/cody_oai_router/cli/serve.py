@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from cody_oai_router.cli.console import complain
+from cody_oai_router.cli.console import complain, program
 from cody_oai_router.cli.running import Router, run_router
-from cody_oai_router.cli.sources import Sources, find_sources, read_named_file, this_machine, user_file
+from cody_oai_router.cli.sources import Machine, Sources, find_sources, read_named_file, this_machine, user_file
 from cody_oai_router.cli.workers import run_workers
 from cody_oai_router.settings import Refusal, Settings, read_settings
 
@@ -24,9 +24,15 @@ def serve(flags: Mapping[str, str], *, or_demo: bool = False, router: Router | N
         from cody_oai_router.cli.demo import demo_from  # noqa: PLC0415 - not needed for a router with a token
 
         return demo_from(sources, router=router)
-    complain(settings.lines)
-    if settings.token_missing:
-        complain([*settings.hints, *how_to_get_a_token(user_file(machine))])
+    return refuse(settings, machine, sources)
+
+
+def refuse(refusal: Refusal, machine: Machine, sources: Sources) -> int:
+    """Say why nothing can be done with these settings and how to put it right; return the exit code."""
+    complain(refusal.lines)
+    if refusal.token_missing:
+        complain([*refusal.hints, *how_to_get_a_token(user_file(machine))])
+    complain(sources.advice)
     return 2
 
 
@@ -48,5 +54,5 @@ def how_to_get_a_token(file: Path | None) -> list[str]:
         "No Sourcegraph access token is configured.",
         "Get one: in Sourcegraph, open your user settings > Access tokens (/user/settings/tokens on your instance).",
         f"Put it {place}: SOURCEGRAPH_API_TOKEN=sgp_...",
-        "To try the router without a token: cody-oai-router demo",
+        f"To try the router without a token: {program()} demo",
     ]

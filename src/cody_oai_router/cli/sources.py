@@ -29,14 +29,25 @@ _HIDDEN: Final = Wrong("not found, but .env.txt is there: rename it (Windows hid
 # How certificates and keys in a binary form begin: a sequence, its length in two bytes.
 _DER: Final = b"\x30\x82"
 _HEADER: Final = re.compile(r"SRC_HEADER_.+")
+# Set in the router's image, and by podman in every container (systemd's container interface).
+_CONTAINER: Final = "container"
+_IN_A_CONTAINER: Final = (
+    "In a container ROUTER_HOST has to be 0.0.0.0, or its port cannot be published; so it needs a key, which generate-key makes.",
+    "Give variables with -e NAME=value, or secrets as files: ROUTER_API_KEY_FILE, SOURCEGRAPH_API_TOKEN_FILE=/run/secrets/...",
+    "Publish the port on your own machine alone: -p 127.0.0.1:3000:3000",
+)
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """What was found: sources in their order of precedence, lines that refuse the start, and lines that only warn."""
+    """What was found: sources in their order of precedence, lines that refuse the start, and lines that only warn.
+
+    `advice` says how settings are given on a machine of this kind, for whom they are refused.
+    """
 
     found: tuple[Source, ...]
     lines: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +120,8 @@ def find_sources(machine: Machine, flags: Mapping[str, str]) -> Sources:
         elif values is not None:
             found.append(Source(place, str(path), values))
             warnings.extend(_exposed(path, values))
-    return Sources(tuple(found), tuple(lines), tuple(warnings))
+    advice = _IN_A_CONTAINER if machine.environ.get(_CONTAINER) else ()
+    return Sources(tuple(found), tuple(lines), tuple(warnings), advice)
 
 
 def _exposed(path: Path, values: Mapping[str, str]) -> list[str]:
@@ -148,7 +160,7 @@ def _read(path: Path) -> bytes | Wrong | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where this user may not look
             return Wrong("cannot be read, because it is a folder")
         return Wrong(f"cannot be read ({error.strerror or error})")
     return data if len(data) <= _LARGEST else Wrong("is larger than any file of settings")

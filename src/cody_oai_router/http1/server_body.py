@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Final
 
 from cody_oai_router.http1.framing import Chunked, FramingError
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 _FIRST: Final = 1024 * 1024
 """Memory for a body before most of it has come; then it doubles."""
+
+PROACTOR: Final = sys.platform == "win32"
+"""Whether the loop is that of Windows: it reads into memory of its own, and as much as there is."""
 
 
 def initial_size(length: int) -> int:
@@ -82,6 +86,37 @@ class SizedReceiver(_Receiver, asyncio.BufferedProtocol):
         granted = min(2 * self._granted, self._length)
         if self._connection.body_grows(granted - self._granted):
             self._granted = granted
+
+
+class CopyingReceiver(_Receiver, asyncio.Protocol):
+    """Receives a body of known length from the loop of Windows, with the same memory.
+
+    It would copy into a `SizedReceiver` anyway, and hold on to its memory, which then cannot grow, until everything is
+    passed on, which can be more than the body.
+    """
+
+    __slots__ = ("_granted", "_length", "_memory")
+
+    def __init__(self, connection: ServerConnection, length: int, first: bytes) -> None:
+        super().__init__(connection)
+        self._length = length
+        self._granted = max(initial_size(length), len(first))
+        self._memory = bytearray(first)
+
+    def data_received(self, data: bytes) -> None:
+        """Add what came."""
+        missing = self._length - len(self._memory)
+        filled = len(self._memory) + min(len(data), missing)
+        while filled > self._granted:
+            granted = min(2 * self._granted, self._length)
+            if not self._connection.body_grows(granted - self._granted):
+                return
+            self._granted = granted
+        self._memory += data[:missing]
+        if filled == self._length:
+            self._connection.body_complete(self._memory, data[missing:])
+        else:
+            self._connection.body_progress()
 
 
 class ChunkedReceiver(_Receiver, asyncio.Protocol):

@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
+from cody_oai_router.http1 import server_body
 from cody_oai_router.http1.heads import Refusal, may_begin_request, read_request_head
 from cody_oai_router.http1.messages import Request, Response
-from cody_oai_router.http1.server_body import ChunkedReceiver, SizedReceiver, initial_size
+from cody_oai_router.http1.server_body import ChunkedReceiver, CopyingReceiver, SizedReceiver, initial_size
 from cody_oai_router.http1.server_closing import ClosingConnection, StallWatch
 from cody_oai_router.http1.server_exchange import ServerExchange
 
@@ -64,6 +67,10 @@ class ServerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first head, unless there are too many connections."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
+        if server_body.PROACTOR:
+            # That loop sets it for connections that it opens, and forgets those that it accepts.
+            with suppress(OSError):
+                transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._watch = StallWatch(self._transport, self._limits.write_stall)
         surplus = self._server.surplus()
         self._server.track(self)
@@ -258,7 +265,8 @@ class ServerConnection(asyncio.Protocol):
         self._request = request
         self.body_progress()
         if not request.chunked:
-            self._take_over(SizedReceiver(self, request.length, first))
+            receives = CopyingReceiver if server_body.PROACTOR else SizedReceiver
+            self._take_over(receives(self, request.length, first))
             return
         receiver = ChunkedReceiver(self, self._limits.body_bytes)
         self._take_over(receiver)
@@ -266,8 +274,10 @@ class ServerConnection(asyncio.Protocol):
             receiver.data_received(first)
 
     def _take_over(self, protocol: asyncio.BaseProtocol) -> None:
-        # uvloop chooses how it reads when reading starts, so a change of protocol must stop and start it.
-        self._transport.pause_reading()
+        # uvloop chooses how it reads when reading starts, so a change of protocol must stop and start it. The loop of Windows
+        # would start a second read beside the one that it has not begun yet, into the same memory.
+        if not server_body.PROACTOR:
+            self._transport.pause_reading()
         self._transport.set_protocol(protocol)
         self._transport.resume_reading()
 

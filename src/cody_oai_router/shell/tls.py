@@ -26,6 +26,7 @@ _BUNDLES: Final = (
     "/etc/ssl/certs/ca-bundle.crt",  # NixOS
     "/etc/ssl/cert.pem",  # Alpine, the BSDs
 )
+_BUNDLED: Final = "cacert.pem"
 # The name that OpenSSL finds an authority by in a folder.
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.\d+")
 _SYSTEMS_THAT_JUDGE: Final = ("win32", "darwin")
@@ -68,8 +69,10 @@ def _load_authorities(context: ssl.SSLContext, bundles: Sequence[str]) -> None:
     if known.cafile or (known.capath and _holds_authorities(known.capath)):
         context.set_default_verify_paths()
         return
-    for bundle in bundles:
-        if Path(bundle).is_file():
+    # The executables carry one of their own, for a machine that has none.
+    bundled = Path(str(getattr(sys, "_MEIPASS", os.devnull)), _BUNDLED)
+    for bundle in (*map(Path, bundles), bundled):
+        if bundle.is_file():
             context.load_verify_locations(cafile=bundle)
             return
     raise OSError(

@@ -1,0 +1,134 @@
+"""The Debian package as data: what its parts say."""
+
+import configparser
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import deb
+from cody_oai_router.cli.arguments import COMMANDS
+from cody_oai_router.variables import VARIABLES
+from deb import PARTS, ROOT, copyright_file, debian_version, describe, installed_size, package_of, stage
+from libraries import Unknown
+from manual import manual
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="made where links and rights are as POSIX has them")
+
+
+class Unit(configparser.RawConfigParser):
+    """A unit file; where a setting is given more than once, the last one counts here."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(strict=False, interpolation=None)
+        self.optionxform = str  # type: ignore[assignment,method-assign] # names keep their letters
+        self.read(PARTS / f"{kind}.service", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("version", "debian"),
+    [("0.1.0", "0.1.0"), ("1.0.0rc1", "1.0.0~rc1"), ("1.0.0b2", "1.0.0~b2"), ("1.0.0.dev3", "1.0.0~dev3")],
+)
+def test_what_comes_before_a_release_is_older(version: str, debian: str) -> None:
+    assert debian_version(version) == debian
+
+
+def test_a_library_from_an_unknown_package_is_no_guess() -> None:
+    assert package_of("libz.so.1") == "zlib1g"
+    with pytest.raises(Unknown, match=r"^libfoo\.so\.1 is from a package"):
+        package_of("libfoo.so.1")
+
+
+def staged(tmp_path: Path) -> Path:
+    folder = tmp_path / "folder"
+    (folder / "_internal").mkdir(parents=True)
+    for name in (deb.NAME, "_internal/library.so"):
+        (folder / name).write_bytes(b"x" * 1500)
+    (folder / deb.NAME).chmod(0o700)
+    tree = tmp_path / "tree"
+    stage(folder, tree, "1.2.3", 0)
+    describe(tree, "1.2.3", "amd64", "libc6 (>= 2.31), zlib1g")
+    return tree
+
+
+def test_the_description(tmp_path: Path) -> None:
+    lines = (staged(tmp_path) / "DEBIAN/control").read_text().splitlines()
+    assert lines[:3] == ["Package: cody-oai-router", "Version: 1.2.3", "Architecture: amd64"]
+    assert "Depends: libc6 (>= 2.31), zlib1g" in lines
+    assert max(map(len, lines)) <= 80
+
+
+def test_only_the_settings_are_the_administrators(tmp_path: Path) -> None:
+    tree = staged(tmp_path)
+    assert (tree / "DEBIAN/conffiles").read_text() == "/etc/cody-oai-router/env\n"
+    assert (tree / "etc/cody-oai-router/env").stat().st_mode & 0o777 == 0o600
+    sums = [line.split("  ", 1)[1] for line in (tree / "DEBIAN/md5sums").read_text().splitlines()]
+    assert "etc/cody-oai-router/env" not in sums
+    assert "usr/lib/cody-oai-router/cody-oai-router" in sums
+    assert sums == sorted(sums)
+
+
+def test_programs_run_and_nothing_else_does(tmp_path: Path) -> None:
+    tree = staged(tmp_path)
+    assert (tree / "usr/lib/cody-oai-router/cody-oai-router").stat().st_mode & 0o777 == 0o755
+    assert (tree / "usr/lib/cody-oai-router/_internal/library.so").stat().st_mode & 0o777 == 0o644
+    assert str((tree / "usr/bin/cody-oai-router").readlink()) == "../lib/cody-oai-router/cody-oai-router"
+    scripts = {path.name for path in (tree / "DEBIAN").iterdir() if path.stat().st_mode & 0o111}
+    assert scripts == {"postinst", "prerm", "postrm"}
+
+
+def test_the_size_counts_every_file_by_the_kibibyte(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/file").write_bytes(b"x" * 1025)
+    (tmp_path / "folder/link").symlink_to("file")
+    assert installed_size(tmp_path) == 1 + 2 + 1
+
+
+def test_the_licence_is_ours() -> None:
+    text = copyright_file((ROOT / "LICENSE").read_text(encoding="utf-8"))
+    assert "\nCopyright: 2026 The Cody OAI Router authors\nLicense: MIT\n" in text
+    assert "\n .\n" in text
+    with pytest.raises(ValueError, match="does not begin as an MIT licence"):
+        copyright_file("Apache License\n\nVersion 2\n\nText")
+
+
+@pytest.mark.parametrize("kind", ["system", "user"])
+def test_both_units_start_the_same_and_are_confined(kind: str) -> None:
+    service = Unit(kind)["Service"]
+    assert service["ExecStart"] == "/usr/bin/cody-oai-router serve"
+    assert service["RestartPreventExitStatus"] == "2"
+    for name in ("NoNewPrivileges", "MemoryDenyWriteExecute", "RestrictNamespaces", "LockPersonality"):
+        assert service[name] == "yes"
+    assert service["RestrictAddressFamilies"] == "AF_INET AF_INET6 AF_UNIX"
+
+
+def test_the_system_service_has_no_rights_and_roots_file_of_settings() -> None:
+    service = Unit("system")["Service"]
+    assert (service["DynamicUser"], service["CapabilityBoundingSet"]) == ("yes", "")
+    assert (service["ProtectSystem"], service["ProtectHome"], service["UMask"]) == ("strict", "yes", "0077")
+    assert service["EnvironmentFile"] == "/etc/cody-oai-router/env"
+
+
+def test_units_wait_longer_than_answers_get() -> None:
+    grace = next(float(variable.default) for variable in VARIABLES if variable.name == "SHUTDOWN_GRACE")
+    for kind in ("system", "user"):
+        assert float(Unit(kind)["Service"]["TimeoutStopSec"]) > grace
+
+
+@pytest.mark.parametrize("script", deb.SCRIPTS)
+def test_a_script_neither_enables_nor_starts(script: str) -> None:
+    text = (PARTS / script).read_text(encoding="utf-8")
+    assert text.startswith("#!/bin/sh\n")
+    assert "enable" not in text.replace("enabled", "")
+    assert " start" not in text.replace("started", "")
+    done = subprocess.run(["/bin/sh", "-n", PARTS / script], check=False, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_manual_has_every_command_and_variable() -> None:
+    text = manual("1.2.3")
+    for name in (*COMMANDS, *(variable.name for variable in VARIABLES)):
+        assert f"\n.B {name.replace('-', chr(92) + '-')}\n" in text
+    assert text.isascii()
+    assert not [line for line in text.splitlines() if line.startswith("'")]
