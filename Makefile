@@ -16,7 +16,8 @@ JOBS ?= 2
 STAMPS := .make
 CLIENTS := tests/clients/heavy
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-TAG ?= v$(VERSION)
+# In a workflow, the tag that started it.
+TAG ?= $(or $(if $(filter tag,$(GITHUB_REF_TYPE)),$(GITHUB_REF_NAME)),v$(VERSION))
 # The date of everything that is built, so that the same commit gives the same bytes.
 export SOURCE_DATE_EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),1577836800)
 
@@ -138,7 +139,7 @@ base: ## build the Python that Linux executables carry (needs root, or asks for 
 	nice $(if $(filter 0,$(shell id -u)),,sudo) sh release/base.sh build/base
 
 FROZEN := $(STAMPS)/binary$(subst /,-,$(BASE))
-$(FROZEN): requirements/binary.txt $(STAMPS)/run
+$(FROZEN): requirements/binary.txt $(wildcard build/base/python/share/sources.txt) $(STAMPS)/run
 	@$(BASE) -m venv --clear --without-pip .venv-binary
 	@$(BIN)/python -m pip --python .venv-binary install --quiet --disable-pip-version-check --require-hashes -r requirements/binary.txt
 	@rm -f $(STAMPS)/binary* && touch $@

@@ -32,9 +32,9 @@ if [ ! -e "$root/.ready" ]; then
 fi
 mirror=$(sed -n 's/^deb \([^ ]*\) .*/\1/p' "$root/etc/apt/sources.list" | head -n 1)
 
-# fetch NAME HASH PLACE: unpacks a source package to $root/src/PLACE, without Debian's patches where a fourth word says so.
+# fetch NAME HASH: unpacks a source package to $root/src/NAME, without Debian's patches where a third word says so.
 fetch() {
-    [ ! -d "$root/src/$3" ] || return 0
+    [ ! -d "$root/src/$1" ] || return 0
     mkdir -p "$root/src/files"
     cd "$root/src/files"
     package=${1%%_*}
@@ -44,10 +44,11 @@ fetch() {
     sed -n '/^Checksums-Sha256:/,/^Files:/s/^ [0-9a-f]* [0-9]* //p' "$1.dsc" | while read -r file; do
         curl -sSfO "$pool/$file"
     done
-    dpkg-source --no-check ${4:-} -x "$1.dsc" "$root/src/$3" >/dev/null
+    # It compares every file with the description; the keys of Debian's developers need not be here, since that is pinned.
+    dpkg-source ${3:-} -x "$1.dsc" "$root/src/$1" >/dev/null
 }
-fetch "$OPENSSL" "$OPENSSL_HASH" openssl
-fetch "$PYTHON" "$PYTHON_HASH" python --skip-patches # they move the folders that packages are installed to
+fetch "$OPENSSL" "$OPENSSL_HASH"
+fetch "$PYTHON" "$PYTHON_HASH" --skip-patches # they move the folders that packages are installed to
 
 finish() { umount "$root/proc"; }
 mount -t proc proc "$root/proc"
@@ -59,16 +60,17 @@ prefix=/opt/python
 jobs=$(nproc)
 export LC_ALL=C.UTF-8
 # Ciphers and protocols that no Sourcegraph, proxy or certificate of today needs are left out: less to carry, less to go wrong.
-if [ ! -e /src/openssl.built ]; then
-    cd /src/openssl
-    ./Configure "linux-$(uname -m)" --prefix=$prefix --libdir=lib --openssldir=/etc/ssl shared no-tests no-docs no-apps \
+# It looks for no configuration on the user's machine: RHEL's has words that only RHEL's OpenSSL knows, and then nothing works.
+if [ ! -e "/src/$OPENSSL.built" ]; then
+    cd "/src/$OPENSSL"
+    ./Configure "linux-$(uname -m)" --prefix=$prefix --libdir=lib --openssldir=$prefix/ssl shared no-tests no-docs no-apps \
         no-legacy no-engine no-quic no-sctp no-srp no-dtls no-ssl3 no-comp no-ts no-cms no-idea no-seed no-aria no-camellia \
         no-bf no-cast no-mdc2 no-rc2 no-rc4 no-whirlpool no-sm2 no-sm3 no-sm4 no-gost no-slh-dsa -O2 '-Wl,-rpath,\$$ORIGIN'
     make -s -j "$jobs" build_libs && make -s install_dev >/dev/null
-    touch /src/openssl.built
+    touch "/src/$OPENSSL.built"
 fi
 
-cd /src/python
+cd "/src/$PYTHON"
 ./configure -q --prefix=$prefix --enable-shared --enable-optimizations --with-lto --without-ensurepip --disable-test-modules \
     --without-doc-strings --with-openssl=$prefix --with-openssl-rpath=auto --with-ssl-default-suites=openssl CFLAGS=-g0
 make -s -j "$jobs" PROFILE_TASK='-m test --pgo --timeout=300'
@@ -77,7 +79,7 @@ make -s install >/dev/null
 triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 cp -a /usr/lib/$triplet/libffi.so.7* /lib/$triplet/libz.so.1* $prefix/lib/
 mkdir -p $prefix/licences
-cp /src/openssl/LICENSE.txt $prefix/licences/OpenSSL.txt
+cp "/src/$OPENSSL/LICENSE.txt" $prefix/licences/OpenSSL.txt
 for library in libffi7 zlib1g; do cp /usr/share/doc/$library/copyright $prefix/licences/$library.txt; done
 rm -rf $prefix/lib/*.a $prefix/lib/cmake $prefix/lib/python3.*/config-*/*.a
 find $prefix -name __pycache__ -prune -exec rm -rf {} +
@@ -88,7 +90,7 @@ done
 $prefix/bin/python3 -c 'import ctypes, hashlib, ssl, sys, zlib; print(sys.version); print(ssl.OPENSSL_VERSION)'
 BUILD
 
-chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh /build.sh
+chroot "$root" env -i OPENSSL="$OPENSSL" PYTHON="$PYTHON" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh /build.sh
 rm -rf "$folder/python"
 cp -a "$root/opt/python" "$folder/python"
 # What of it is Debian's, for the bill of materials: fixes of security are told by Debian's versions, not by the libraries'.

@@ -244,7 +244,7 @@ def image(layers: Sequence[bytes], config: dict[str, Any], version: str) -> dict
         "annotations": config["config"]["Labels"],
     }
     found = described(MANIFEST, as_json(manifest)) | {
-        "annotations": {VERSION_NAME: version, "io.containerd.image.name": f"docker.io/library/{NAME}:{version}"},
+        "annotations": {VERSION_NAME: version},
         "platform": {"architecture": config["architecture"], "os": config["os"]},
     }
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [found]}

@@ -154,6 +154,22 @@ class Running:
         self.process.stdin.flush()
         return self.process.wait(PATIENCE)
 
+    def streamed_meanwhile(self, act: Callable[[], None]) -> str:
+        """Ask for a streamed answer of some seconds, act once it has begun, and give all of it that came."""
+        words = {"role": "user", "content": "word " * 60}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            body = json.dumps({**QUESTION, "messages": [words], "stream": True})
+            connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
+            answer = connection.getresponse()
+            begun = answer.read1()
+            act()
+            return (begun + answer.read()).decode()
+        except (http.client.HTTPException, OSError) as error:
+            raise Failed(f"the answer that had begun was cut ({type(error).__name__})") from error
+        finally:
+            connection.close()
+
     def get(self, path: str) -> tuple[int, str]:
         """Ask with GET; status and body."""
         return self._ask("GET", path, None)

@@ -5,7 +5,6 @@ a Sourcegraph access token at all is decided here, before it is ever sent, so th
 start-up and not by a 401 an hour later.
 """
 
-import hmac
 import re
 from typing import Final, NoReturn
 
@@ -69,6 +68,9 @@ class Secret:
 
     def matches(self, offered: bytes) -> bool:
         """Whether `offered` is this secret, in a time that does not tell how much of it is right."""
+        # Imported here: with all of OpenSSL's digests it takes 1.5 MB, and only a key needs it.
+        import hmac  # noqa: PLC0415
+
         return hmac.compare_digest(self._text.encode(), offered)
 
     def __eq__(self, other: object) -> bool:

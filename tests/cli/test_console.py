@@ -78,12 +78,12 @@ def test_without_a_console_nobody_is_told(monkeypatch: pytest.MonkeyPatch, strea
     ("frozen", "unpacked", "processes", "waits"),
     [
         (True, "/opt/app/_internal", 1, True),
-        (True, "/opt/app", 1, True),
+        (True, "/opt/app/tmp/_MEI1", 2, True),
         (True, "/opt/app/_internal", 2, False),
         (True, "/tmp/_MEI1", 2, True),
         (True, "/tmp/_MEI1", 3, False),
-        (True, "/opt/app", 0, False),
-        (False, "/opt/app", 1, False),
+        (True, "/opt/app/_internal", 0, False),
+        (False, "/opt/app/_internal", 1, False),
     ],
 )
 def test_the_window_waits_where_it_is_the_programs_own(
@@ -99,7 +99,7 @@ def test_the_window_waits_where_it_is_the_programs_own(
     monkeypatch.setattr(sys, "_MEIPASS", unpacked, raising=False)
     monkeypatch.setattr(ctypes, "windll", Kernel(processes), raising=False)
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
-    console.hold_window()
+    console.hold_window(commanded=False)
     assert ("Press Enter to close this window." in capsys.readouterr().err) is waits
     assert (sys.stdin.read() == "") is waits
 
@@ -110,21 +110,22 @@ def test_no_wait_where_nothing_can_be_typed(
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     monkeypatch.setattr(ctypes, "windll", Kernel(1), raising=False)
     monkeypatch.setattr(sys, "stdin", None)
-    console.hold_window()
+    console.hold_window(commanded=False)
     assert "Press Enter" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no sessions")
 @pytest.mark.parametrize(
-    ("unpacked", "leader", "terminal", "waits"),
+    ("unpacked", "leader", "terminal", "commanded", "waits"),
     [
-        ("/opt/app/_internal", "itself", True, True),
-        ("/tmp/_MEI1", "itself", True, True),
-        ("/tmp/_MEI1", "parent", True, True),
-        ("/opt/app/_internal", "parent", True, False),
-        ("/opt/app/_internal", "shell", True, False),
-        ("/opt/app/_internal", "container", True, False),
-        ("/opt/app/_internal", "itself", False, False),
+        ("/opt/app/_internal", "itself", True, False, True),
+        ("/tmp/_MEI1", "itself", True, False, True),
+        ("/tmp/_MEI1", "parent", True, False, True),
+        ("/opt/app/_internal", "parent", True, False, False),
+        ("/opt/app/_internal", "shell", True, False, False),
+        ("/opt/app/_internal", "container", True, False, False),
+        ("/opt/app/_internal", "itself", False, False, False),
+        ("/opt/app/_internal", "itself", True, True, False),
     ],
 )
 def test_a_terminal_that_was_opened_for_the_program_waits(
@@ -133,6 +134,7 @@ def test_a_terminal_that_was_opened_for_the_program_waits(
     unpacked: str,
     leader: str,
     terminal: bool,
+    commanded: bool,
     waits: bool,
 ) -> None:
     leaders = {"itself": os.getpid(), "parent": os.getppid(), "shell": os.getpid() + 1_000_000, "container": 1}
@@ -143,7 +145,7 @@ def test_a_terminal_that_was_opened_for_the_program_waits(
     if leader == "container":
         monkeypatch.setattr(os, "getpid", lambda: 1)
     monkeypatch.setattr(sys, "stdin", Typed(terminal))
-    console.hold_window()
+    console.hold_window(commanded=commanded)
     assert ("Press Enter to close this window." in capsys.readouterr().err) is waits
 
 
@@ -151,7 +153,7 @@ def test_no_console_of_its_own_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     monkeypatch.delattr(ctypes, "windll", raising=False)
     monkeypatch.setattr(sys, "stdin", Typed(terminal=False))
-    console.hold_window()
+    console.hold_window(commanded=False)
     assert capsys.readouterr().err == ""
 
 

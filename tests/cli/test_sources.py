@@ -15,6 +15,7 @@ from cody_oai_router.cli.sources import (
     find_sources,
     read_env_file,
     read_named_file,
+    settings_file,
     this_machine,
     user_file,
 )
@@ -261,3 +262,44 @@ def test_a_named_file_that_cannot_be_read(tmp_path: Path) -> None:
     converted = "is in a binary form (DER or PKCS#12): convert it to PEM with the openssl command"
     assert read_named_file(str(binary)) == Wrong(f"{binary} {converted}")
     assert read_named_file(str(wide)) == Wrong(f"{wide} {_UTF16}")
+
+
+def test_a_user_is_told_to_write_the_file_that_is_read(tmp_path: Path) -> None:
+    assert settings_file(machine(tmp_path)) == tmp_path / "home/.config/cody-oai-router/.env"
+    assert settings_file(machine(tmp_path, executable=tmp_path / "bin" / "router")) == tmp_path / "bin" / ".env"
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("owner", "mode", "environ", "why"),
+    [
+        ("mine", 0o664, {}, None),
+        ("roots", 0o644, {}, None),
+        ("theirs", 0o644, {}, "belongs to another user of this machine: remove it, or make it your own (chown)."),
+        ("mine", 0o666, {}, "every user of this machine can write to it: chmod 600 '{file}'."),
+        ("theirs", 0o644, {"container": "oci"}, None),
+    ],
+)
+def test_a_file_beside_the_executable_is_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, mode: int, environ: dict[str, str], why: str | None
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SOURCEGRAPH_BASE_URL=https://sourcegraph.example.com\n")
+    file.chmod(mode)
+    itself = file.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: itself if owner == "mine" else itself + 1)
+    if owner == "roots":
+        monkeypatch.setattr(sources, "_ROOT", itself)
+    elif owner == "theirs":
+        monkeypatch.setattr(sources, "_ROOT", itself + 2)
+    found = find_sources(machine(tmp_path, executable=tmp_path / "router", environ=environ), {})
+    assert found.lines == (() if why is None else (f"{file}: {why.format(file=file)}",))
+    assert ("beside" in [source.place for source in found.found]) is (why is None)
+
+
+def test_a_working_directory_that_was_removed_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def removed() -> Path:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "cwd", removed)
+    assert this_machine().working == Path(os.devnull)

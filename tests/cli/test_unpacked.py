@@ -21,7 +21,9 @@ MARK = "cody-oai-router.pid"
     [
         (True, "/tmp/_MEI1", Path("/tmp/_MEI1")),
         (True, "/opt/app/_internal", None),
-        (True, "/opt/app", None),
+        # Below the folder of the single file: TMPDIR=$HOME, or %TEMP% below a user's folder.
+        (True, "/opt/app/tmp/_MEI1", Path("/opt/app/tmp/_MEI1")),
+        (True, "/opt/app/_MEI1", Path("/opt/app/_MEI1")),
         (True, None, None),
         (False, "/tmp/_MEI1", None),
     ],
@@ -68,6 +70,18 @@ def test_what_another_user_left_stays(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "getuid", lambda: other)
     unpacked.sweep(tmp_path / "_MEImine")
     assert theirs.exists()
+
+
+def test_a_signal_that_comes_by_two_ways_is_one_request() -> None:
+    times = iter([10.0, 10.1, 10.29, 10.31, 12.0])
+    heard: list[int] = []
+    stop = unpacked.once(lambda: heard.append(len(heard)), lambda: next(times))
+    for _ in range(3):
+        stop()
+    assert len(heard) == 1
+    stop()
+    stop()
+    assert len(heard) == 3
 
 
 def test_a_claim_names_its_process(tmp_path: Path) -> None:

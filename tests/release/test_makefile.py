@@ -33,6 +33,15 @@ def test_every_file_of_a_release_has_its_checksum(tmp_path: Path) -> None:
     assert (dist / "SHA256SUMS").read_text() == expected
 
 
+def test_a_release_is_named_by_the_tag_that_started_it(tmp_path: Path) -> None:
+    tagged = ("GITHUB_REF_TYPE=tag", "GITHUB_REF_NAME=v9.9.9")
+    old = ("--old-file=.make/run", "--dry-run", "notes")
+    assert make(tmp_path, *tagged, *old).endswith('release/notes.py "v9.9.9"\n')
+    assert make(tmp_path, "GITHUB_REF_TYPE=branch", "GITHUB_REF_NAME=main", "VERSION=1.2.3", *old).endswith(
+        '"v1.2.3"\n'
+    )
+
+
 def test_windows_has_its_programs_elsewhere(tmp_path: Path) -> None:
     windows = ("OS=Windows_NT", "PYTHON=python", "BASE=python")
     # Everything is as good as old, but for what comes with the sources.

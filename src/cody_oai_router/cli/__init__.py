@@ -18,6 +18,7 @@ _WITHOUT_COMMAND: Final = {"-h", "--help", "--version"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code; raises `SystemExit` for `--help` and for flags that do not exist."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    commanded = bool(given)
     if not given or (given[0].startswith("-") and given[0] not in _WITHOUT_COMMAND):
         given.insert(0, "serve")
     settle()
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     if code:
-        hold_window()
+        hold_window(commanded=commanded)
     return code
 
 

@@ -66,9 +66,12 @@ def _print(lines: Iterable[str], stream: TextIO | None) -> None:
             return
 
 
-def hold_window() -> None:
-    """Wait for Enter where the console was opened for this program alone and would close together with it."""
-    if not _owns_console():
+def hold_window(*, commanded: bool) -> None:
+    """Wait for Enter where the console was opened for this program alone and would close together with it.
+
+    Where a command was typed (`commanded`) only Windows can tell: elsewhere `ssh -t` opens a terminal of the same kind.
+    """
+    if not _owns_console(commanded=commanded):
         return
     complain(["", "Press Enter to close this window."])
     try:
@@ -77,12 +80,12 @@ def hold_window() -> None:
         return
 
 
-def _owns_console() -> bool:
+def _owns_console(*, commanded: bool) -> bool:
     """Whether a frozen program was started by a double click: no shell will be there when it is gone."""
     if not getattr(sys, "frozen", False):
         return False
     ours = [os.getpid(), os.getppid()] if unpacked_folder() else [os.getpid()]
-    return 0 < _console_processes() <= len(ours) or _session_leader() in ours
+    return 0 < _console_processes() <= len(ours) or (not commanded and _session_leader() in ours)
 
 
 def _session_leader() -> int:

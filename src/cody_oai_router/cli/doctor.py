@@ -11,7 +11,7 @@ from cody_oai_router.checkup.report import SIGNS, WORDS, Marks, write_json, writ
 from cody_oai_router.cli.console import can_show, columns, say
 from cody_oai_router.cli.running import loop_factory, protect_memory, secrets_of
 from cody_oai_router.cli.serve import configured, how_to_get_a_token
-from cody_oai_router.cli.sources import find_sources, this_machine, user_file
+from cody_oai_router.cli.sources import find_sources, settings_file, this_machine
 from cody_oai_router.settings import Refusal, Settings
 from cody_oai_router.shell.checkup import check_up
 from cody_oai_router.shell.log import Log, Redactor
@@ -28,7 +28,7 @@ def doctor(flags: Mapping[str, str], *, as_json: bool) -> int:
     marks = SIGNS if can_show("".join(SIGNS.values())) else WORDS
     tell = _nobody if as_json else partial(_show, marks)
     if isinstance(settings, Refusal):
-        checks = [judge_refusal(settings, how_to_get_a_token(user_file(machine)))]
+        checks = [judge_refusal(settings, how_to_get_a_token(settings_file(machine)))]
         tell(checks[0])
         code = 2
     else:

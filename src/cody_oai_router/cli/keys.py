@@ -4,7 +4,7 @@ import secrets
 from typing import Final
 
 from cody_oai_router.cli.console import complain
-from cody_oai_router.cli.sources import this_machine, user_file
+from cody_oai_router.cli.sources import settings_file, this_machine
 
 # Bytes of randomness: as many as the hash of a password that nobody has to remember.
 _STRENGTH: Final = 32
@@ -12,7 +12,7 @@ _STRENGTH: Final = 32
 
 def generate_key() -> int:
     """Print a new key, alone on standard output so that it can be piped, and return the exit code."""
-    file = user_file(this_machine())
+    file = settings_file(this_machine())
     print(secrets.token_urlsafe(_STRENGTH))  # noqa: T201 - the key is what the command is for
     complain(
         [

@@ -21,6 +21,7 @@ import msgspec
 from cody_oai_router.addresses import Upstream
 from cody_oai_router.cli.console import complain
 from cody_oai_router.cli.greeting import greeting
+from cody_oai_router.cli.unpacked import once, unpacked_folder
 from cody_oai_router.credentials import Secret
 from cody_oai_router.settings import Settings
 from cody_oai_router.shell.log import Log, Redactor, raw_output
@@ -78,6 +79,7 @@ class User:
     def watch(self, stop: Callable[[], None]) -> None:
         """Have each signal that asks a process to end call `stop`."""
         loop = asyncio.get_running_loop()
+        stop = once(stop, loop.time) if unpacked_folder() else stop
         for name in _SIGNALS:
             number = getattr(signal, name, None)
             if number is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cody_oai_router.cli.console import complain, program
 from cody_oai_router.cli.running import Router, run_router
-from cody_oai_router.cli.sources import Machine, Sources, find_sources, read_named_file, this_machine, user_file
+from cody_oai_router.cli.sources import Machine, Sources, find_sources, read_named_file, settings_file, this_machine
 from cody_oai_router.cli.workers import run_workers
 from cody_oai_router.settings import Refusal, Settings, read_settings
 
@@ -31,7 +31,7 @@ def refuse(refusal: Refusal, machine: Machine, sources: Sources) -> int:
     """Say why nothing can be done with these settings and how to put it right; return the exit code."""
     complain(refusal.lines)
     if refusal.token_missing:
-        complain([*refusal.hints, *how_to_get_a_token(user_file(machine))])
+        complain([*refusal.hints, *how_to_get_a_token(settings_file(machine))])
     complain(sources.advice)
     return 2
 

@@ -31,6 +31,8 @@ _DER: Final = b"\x30\x82"
 _HEADER: Final = re.compile(r"SRC_HEADER_.+")
 # Set in the router's image, and by podman in every container (systemd's container interface).
 _CONTAINER: Final = "container"
+_OCI: Final = "oci"
+_ROOT: Final = 0
 _IN_A_CONTAINER: Final = (
     "In a container ROUTER_HOST has to be 0.0.0.0, or its port cannot be published; so it needs a key, which generate-key makes.",
     "Give variables with -e NAME=value, or secrets as files: ROUTER_API_KEY_FILE, SOURCEGRAPH_API_TOKEN_FILE=/run/secrets/...",
@@ -70,16 +72,28 @@ def this_machine() -> Machine:
     return Machine(
         environ=dict(os.environ),
         platform=sys.platform,
-        working=Path.cwd(),
+        working=_working_directory(),
         home=home,
         executable=Path(sys.executable) if frozen else None,
     )
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # it was removed while it was in use
+        return Path(os.devnull)
 
 
 def user_file(machine: Machine) -> Path | None:
     """The `.env` in the platform's folder for a user's configuration."""
     folder = _user_folder(machine)
     return folder / _FOLDER / ".env" if folder else None
+
+
+def settings_file(machine: Machine) -> Path | None:
+    """The `.env` that a user is told to write: an executable's lies beside it."""
+    return machine.executable.parent / ".env" if machine.executable else user_file(machine)
 
 
 def _user_folder(machine: Machine) -> Path | None:
@@ -114,14 +128,33 @@ def find_sources(machine: Machine, flags: Mapping[str, str]) -> Sources:
     lines: list[str] = []
     warnings: list[str] = []
     for place, path in env_files(machine):
-        values = read_env_file(path)
+        # An engine shows a container files of its host, whose owners it does not know.
+        foreign = _foreign(path) if place == "beside" and not machine.environ.get(_CONTAINER) else None
+        values = foreign or read_env_file(path)
         if isinstance(values, Wrong):
             lines.append(f"{path}: {values.why}.")
         elif values is not None:
             found.append(Source(place, str(path), values))
             warnings.extend(_exposed(path, values))
-    advice = _IN_A_CONTAINER if machine.environ.get(_CONTAINER) else ()
+    advice = _IN_A_CONTAINER if machine.environ.get(_CONTAINER) == _OCI else ()
     return Sources(tuple(found), tuple(lines), tuple(warnings), advice)
+
+
+def _foreign(path: Path) -> Wrong | None:
+    """Why a file beside the executable is not this user's word: the folder may be one that others can put files into."""
+    if sys.platform == "win32":
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    if found.st_uid not in {os.geteuid(), _ROOT}:
+        return Wrong("belongs to another user of this machine: remove it, or make it your own (chown)")
+    return (
+        Wrong(f"every user of this machine can write to it: chmod 600 '{path}'")
+        if found.st_mode & stat.S_IWOTH
+        else None
+    )
 
 
 def _exposed(path: Path, values: Mapping[str, str]) -> list[str]:

@@ -5,18 +5,24 @@ it, so the child ends when its parent does, and the next start removes what was 
 mark and no living process holds the mark: other programs of this kind name their folders alike (`_MEI*`) and keep them.
 """
 
+import math
 import os
 import signal
 import stat
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+# What PyInstaller calls the folder with all that the program needs, beside it and unpacked.
+_BESIDE: Final = "_internal"
 _FOLDERS: Final = "_MEI*"
 _MARK: Final = "cody-oai-router.pid"
 _PR_SET_PDEATHSIG: Final = 1
+# Seconds in which the same signal arrives by two ways, and nobody presses a key twice.
+_ECHO: Final = 0.3
 # What Windows calls the right to wait for a process, a wait without a limit, and that there is no such process.
 _SYNCHRONIZE: Final = 0x00100000
 _FOR_EVER: Final = 0xFFFFFFFF
@@ -28,9 +34,8 @@ def unpacked_folder() -> Path | None:
     bundle = getattr(sys, "_MEIPASS", None)
     if not getattr(sys, "frozen", False) or bundle is None:
         return None
-    folder = Path(bundle)
-    # As a folder, the program lies beside what it needs.
-    return None if Path(sys.executable).parent in (folder, *folder.parents) else folder
+    # As a folder, the program lies beside what it needs; wherever a single file lies, a temporary folder may be below it.
+    return None if Path(bundle) == Path(sys.executable).parent / _BESIDE else Path(bundle)
 
 
 def settle() -> None:
@@ -43,6 +48,23 @@ def settle() -> None:
     with suppress(OSError):
         claim(folder)
         sweep(folder)
+
+
+def once(stop: Callable[[], None], clock: Callable[[], float]) -> Callable[[], None]:
+    """The same request to stop, where it may come twice at once: a terminal sends Ctrl+C to both processes, and one passes it on.
+
+    `clock` gives seconds.
+    """
+    last = -math.inf
+
+    def stop_once() -> None:
+        nonlocal last
+        now = clock()
+        if now - last > _ECHO:
+            last = now
+            stop()
+
+    return stop_once
 
 
 def end_with(parent: int) -> None:
