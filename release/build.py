@@ -28,8 +28,13 @@ ENDING: Final = ".exe" if sys.platform == "win32" else ""
 MACHINE: Final = platform.machine().lower()
 SINGLE: Final = DIST / names.single(sys.platform, MACHINE)
 FOLDER: Final = DIST / NAME
-# What stands beside the executable in the archive.
-BESIDE: Final = (".env.example", "LICENSE", "README.md", "CHANGELOG.md")
+# What stands beside the executable in the archive, and where it comes from: the page for PyPI needs no other file of the project.
+BESIDE: Final = {
+    ".env.example": ".env.example",
+    "LICENSE": "LICENSE",
+    "README.md": "docs/pypi.md",
+    "CHANGELOG.md": "CHANGELOG.md",
+}
 # Bytes of the single file: a quarter of what the program in Node had.
 LARGEST: Final = {"linux": 11_000_000, "darwin": 12_000_000, "win32": 12_000_000}
 
@@ -46,7 +51,8 @@ def main() -> int:
     for tested in (SINGLE, FOLDER / f"{NAME}{ENDING}"):
         if subprocess.run([sys.executable, HERE / "selftest.py", tested], check=False).returncode:
             wrong.append(f"{tested.name} did not pass its self-test")
-    print(f"{pack().name}: the folder, packed")
+    if not wrong:
+        print(f"{pack().name}: the folder, packed")
     for line in wrong:
         print(f"WRONG: {line}", file=sys.stderr)
     return 1 if wrong else 0
@@ -103,8 +109,8 @@ def pack() -> Path:
     ):
         for path in sorted(FOLDER.rglob("*")):
             packed.add(path, f"{name}/{path.relative_to(FOLDER).as_posix()}", recursive=False, filter=nobodys)
-        for beside in BESIDE:
-            packed.add(ROOT / beside, f"{name}/{beside}", filter=nobodys)
+        for beside, source in BESIDE.items():
+            packed.add(ROOT / source, f"{name}/{beside}", filter=nobodys)
     return archive
 
 

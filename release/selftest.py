@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Final
 
 import measures
 from instance import TOKEN, account, certificates, upstream
-from running import LINUX, PATIENCE, POSIX, WINDOWS, Bench, Failed, free_port, refuses, ticks
+from running import LINUX, PATIENCE, POSIX, WINDOWS, Bench, Failed, Running, free_port, refuses, ticks
 
 # Where distributions keep their authorities: one place of OpenSSL's own, one of another family.
 ELSEWHERE: Final = "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"
@@ -137,13 +138,27 @@ def a_terminal_of_its_own_stays_open(bench: Bench) -> None:
 
 
 def a_signal_ends_it(bench: Bench) -> None:
-    """Ctrl+C, and SIGTERM where there is such a thing, end it with 0; the port is free and no temporary folder is left."""
+    """Ctrl+C, and SIGTERM where there is such a thing, let a running answer finish and end it with 0; nothing is left of it."""
     for number, group in ((signal.SIGINT, True),) if WINDOWS else ((signal.SIGTERM, False), (signal.SIGINT, True)):
         with bench.running("demo") as running:
             running.ready()
-            want(0, running.signalled(number, group=group), f"the exit code after {signal.Signals(number).name}")
+            want(
+                0,
+                signalled_meanwhile(running, number, group=group),
+                f"the exit code after {signal.Signals(number).name}",
+            )
             want(True, refuses(running.port), "the port is free")
             want([], bench.left(), "left in the temporary folder")
+
+
+def signalled_meanwhile(running: Running, number: int, *, group: bool) -> int:
+    """Send a signal while an answer is on its way, which has to arrive whole; the exit code."""
+    codes: list[int] = []
+    signalled = threading.Thread(target=lambda: codes.append(running.signalled(number, group=group)))
+    whole = running.streamed_meanwhile(signalled.start)
+    want_in("data: [DONE]", whole, "the answer that had begun")
+    signalled.join(PATIENCE)
+    return codes[0] if codes else -1
 
 
 def no_orphan_keeps_the_port(bench: Bench) -> None:
@@ -152,6 +167,16 @@ def no_orphan_keeps_the_port(bench: Bench) -> None:
         raise CannotShow("as a folder it is one process")
     foreign = bench.temporary / "_MEIforeign"
     foreign.mkdir()
+    below = bench.place / "tmp"
+    below.mkdir()
+    variables = {"TMPDIR": str(below), "TEMP": str(below), "TMP": str(below)}
+    with bench.running("demo", **variables) as running:  # where users put their files, temporary ones may lie below
+        running.ready()
+        running.process.kill()
+        running.process.wait(PATIENCE)
+        for _ in ticks("an orphan keeps the port where the temporary folder lies below the executable's"):
+            if refuses(running.port):
+                break
     with bench.running("demo") as running:
         running.ready()
         running.process.kill()
