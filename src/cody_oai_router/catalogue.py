@@ -7,7 +7,6 @@ references (`provider::apiVersion::modelId`), clients want the short names that 
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -129,6 +128,8 @@ class Catalogue:
 
     def nearest(self, name: str) -> list[str]:
         """Gives the three short names that look most like `name`."""
+        from difflib import SequenceMatcher  # noqa: PLC0415 - only a name that means nothing needs it
+
         wanted = normalised(name[:MAX_COMPARED])
         ids = dict.fromkeys(model.id for model in self._chat)
         ranked = sorted(ids, key=lambda model_id: -SequenceMatcher(None, wanted, normalised(model_id)).ratio())

@@ -5,14 +5,16 @@ attempt costs the user.
 """
 
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from cody_oai_router.adapt import structured, tool_choice
-from cody_oai_router.adapt.schema import Schema, read_schema
 from cody_oai_router.conversation import Prompt, Reply
 from cody_oai_router.faults import Fault
+
+if TYPE_CHECKING:
+    from cody_oai_router.adapt.schema import Schema
 
 # Schemas that are kept: a few programs, each with a few; the largest take some hundred kilobytes.
 MAX_REMEMBERED: Final = 16
@@ -21,7 +23,7 @@ MAX_REMEMBERED: Final = 16
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """What an answer to one prompt has to keep; `schema` is none where it needs no more than JSON, or not even that."""
 
-    schema: Schema | None = None
+    schema: "Schema | None" = None
 
     def judge(self, reply: Reply, prompt: Prompt, *, last: bool) -> Reply | Prompt | Fault:
         """Gives the reply where it is right; else what to ask once more, or, for the `last` answer, the fault."""
@@ -52,6 +54,9 @@ def check_of(prompt: Prompt) -> Check | Fault | None:
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
-def _schema(schema: bytes, name: str) -> Schema | Fault:
+def _schema(schema: bytes, name: str) -> "Schema | Fault":
     """Reads a schema, which programs send again with every request, and each choice of a request needs."""
+    # Imported here: it is 0.9 MB of code, and most routers never see a strict schema.
+    from cody_oai_router.adapt.schema import read_schema  # noqa: PLC0415
+
     return read_schema(msgspec.Raw(schema), name)

@@ -9,16 +9,18 @@ other is passed on as it comes (`adapt/json_text.py`).
 """
 
 import re
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from cody_oai_router.adapt.json_text import JsonText
-from cody_oai_router.adapt.schema import Schema
 from cody_oai_router.adapt.tool_choice import shortened
 from cody_oai_router.conversation import Format, Reply, TextPart, Turn, collect
 from cody_oai_router.events import Stop, Text
 from cody_oai_router.faults import Fault
+
+if TYPE_CHECKING:
+    from cody_oai_router.adapt.schema import Schema
 
 UNMET: Final = "output_against_schema"
 
@@ -49,7 +51,7 @@ def instruct(turns: tuple[Turn, ...], wanted: Format) -> tuple[tuple[Turn, ...],
     return (*turns[:at], asking, *turns[at + 1 :]), {"response_format:instructed"}
 
 
-def check(text: str, schema: Schema) -> str | tuple[str, ...]:
+def check(text: str, schema: "Schema") -> str | tuple[str, ...]:
     """Gives the JSON of a whole answer where it is valid, without what stands around it; else what is wrong, for the model."""
     first = _checked(text, schema)
     if isinstance(first, str):
@@ -59,7 +61,7 @@ def check(text: str, schema: Schema) -> str | tuple[str, ...]:
     return next((found for found in others if isinstance(found, str)), first)
 
 
-def _checked(text: str, schema: Schema) -> str | tuple[str, ...]:
+def _checked(text: str, schema: "Schema") -> str | tuple[str, ...]:
     reply = unwrapped(Reply(text=text))
     if isinstance(reply, Fault):
         return (f"$: {reply.message}",)
@@ -87,7 +89,7 @@ def repair(turns: tuple[Turn, ...], wrong: str, violations: tuple[str, ...]) -> 
     return (*turns, _turn("assistant", shortened(wrong)), _turn("user", asking))
 
 
-def unmet(schema: Schema, violations: tuple[str, ...]) -> Fault:
+def unmet(schema: "Schema", violations: tuple[str, ...]) -> Fault:
     """Words the refusal after the second answer that is not valid."""
     told = " ".join(violations[:_TOLD_AT_MOST])
     message = (
