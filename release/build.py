@@ -11,6 +11,7 @@ import argparse
 import gzip
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -52,6 +53,7 @@ def main() -> int:
         if subprocess.run([sys.executable, HERE / "selftest.py", tested], check=False).returncode:
             wrong.append(f"{tested.name} did not pass its self-test")
     if not wrong:
+        shutil.copyfile(ROOT / ".env.example", DIST / names.EXAMPLE)
         print(f"{pack().name}: the folder, packed")
     for line in wrong:
         print(f"WRONG: {line}", file=sys.stderr)

@@ -14,6 +14,8 @@ PROJECT: Final = Path(__file__).parents[1]
 NAME: Final = "cody-oai-router"
 # As `sys.platform` and `platform.machine()` have them, in lower case; the first machine of a system is the usual one.
 MACHINES: Final = {"linux": ("x86_64", "aarch64"), "win32": ("amd64", "arm64"), "darwin": ("arm64", "x86_64")}
+# `.env.example`, for those who take a single file: a name that begins with a dot would not keep it on a page of releases.
+EXAMPLE: Final = f"{NAME}-example.env"
 _SYSTEMS: Final = {"linux": "linux", "win32": "windows", "darwin": "macos"}
 _DEBIAN: Final = ("amd64", "arm64")
 
@@ -32,7 +34,7 @@ def packed(version: str, system: str, machine: str) -> str:
 def promised(version: str) -> list[str]:
     """Every file of a release but the checksums."""
     package = f"cody_oai_router-{version}"
-    names = [f"{package}-py3-none-any.whl", f"{package}.tar.gz", f"{package}.cdx.json"]
+    names = [f"{package}-py3-none-any.whl", f"{package}.tar.gz", f"{package}.cdx.json", EXAMPLE]
     for system, machines in MACHINES.items():
         for machine in machines:
             folder = packed(version, system, machine)

@@ -26,7 +26,8 @@ def test_the_executable_of_a_system(system: str, machine: str, name: str) -> Non
 
 def test_no_two_files_of_a_release_have_one_name() -> None:
     promised = names.promised("1.2.3")
-    assert len(promised) == len(set(promised)) == 3 + 6 * 3 + 2 + 2
+    assert len(promised) == len(set(promised)) == 4 + 6 * 3 + 2 + 2
+    assert "cody-oai-router-example.env" in promised
     assert "cody_oai_router-1.2.3-py3-none-any.whl" in promised
     assert "cody-oai-router-1.2.3-windows-amd64.tar.gz" in promised
     assert "cody-oai-router_1.2.3_arm64.deb" in promised
