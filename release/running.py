@@ -17,6 +17,8 @@ from typing import IO, Final
 
 # Seconds. Loaded build machines are slow; nothing here waits that long unless something is wrong.
 PATIENCE: Final = 60.0
+# A release is built where all can be shown: there, what cannot is a failure.
+PROVE_ALL: Final = bool(os.environ.get("PROVE_ALL"))
 POSIX: Final = os.name == "posix"
 LINUX: Final = sys.platform == "linux"
 WINDOWS: Final = sys.platform == "win32"

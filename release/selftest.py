@@ -23,10 +23,14 @@ from typing import Final
 
 import measures
 from instance import TOKEN, account, certificates, upstream
-from running import LINUX, PATIENCE, POSIX, WINDOWS, Bench, Failed, Running, free_port, refuses, ticks
+from running import LINUX, PATIENCE, POSIX, PROVE_ALL, WINDOWS, Bench, Failed, Running, free_port, refuses, ticks
 
 # Where distributions keep their authorities: one place of OpenSSL's own, one of another family.
 ELSEWHERE: Final = "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"
+
+
+class NotMeant(Exception):
+    """Why a check says nothing of a program of this kind."""
 
 
 class CannotShow(Exception):
@@ -164,7 +168,7 @@ def signalled_meanwhile(running: Running, number: int, *, group: bool) -> int:
 def no_orphan_keeps_the_port(bench: Bench) -> None:
     """Killed outright it leaves no orphan; the next start removes what was left, and nobody else's folder."""
     if not bench.single:
-        raise CannotShow("as a folder it is one process")
+        raise NotMeant("as a folder it is one process")
     foreign = bench.temporary / "_MEIforeign"
     foreign.mkdir()
     below = bench.place / "tmp"
@@ -196,7 +200,7 @@ def no_orphan_keeps_the_port(bench: Bench) -> None:
 def a_temporary_folder_that_cannot_be_used(bench: Bench) -> None:
     """Where TMPDIR is not there or cannot be written to, another place is found."""
     if not POSIX:
-        raise CannotShow("Windows has one place for temporary files")
+        raise NotMeant("Windows has one place for temporary files")
     with bench.running("demo", TMPDIR=str(bench.folder / "nowhere")) as running:
         running.ready()
     with bench.running("demo", prefix=inside(bench.temporary, "ro")) as running:
@@ -215,8 +219,10 @@ def a_temporary_folder_that_runs_nothing(bench: Bench) -> None:
 
 def inside(folder: Path, option: str) -> list[str]:
     """What runs a command where a folder is mounted anew with an option."""
-    if not LINUX or shutil.which("unshare") is None:
-        raise CannotShow("unshare (Linux) is needed to mount it")
+    if not LINUX:
+        raise NotMeant("only Linux mounts a folder for one program")
+    if shutil.which("unshare") is None:
+        raise CannotShow("unshare is needed to mount it")
     user = [] if os.geteuid() == 0 else ["--map-root-user"]
     command = ["unshare", "--mount", *user]
     if subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
@@ -244,7 +250,9 @@ def it_trusts_whom_it_is_told_to(bench: Bench) -> None:
 
 def it_finds_authorities_anywhere(bench: Bench) -> None:
     """In a root without /usr/lib/ssl it verifies HTTPS by the distribution's authorities, wherever they lie, else by its own."""
-    if not LINUX or shutil.which("unshare") is None or shutil.which("openssl") is None:
+    if not LINUX:
+        raise NotMeant("the system judges certificates")
+    if shutil.which("unshare") is None or shutil.which("openssl") is None:
         raise CannotShow("unshare and openssl are needed")
     root = bench.folder / "root"
     bare_root(bench, root)
@@ -343,8 +351,10 @@ def verdict(check: Callable[[Bench], None], bench: Bench) -> str:
     """What a check says of a program, in one word or with what went wrong."""
     try:
         check(bench)
+    except NotMeant as reason:
+        return f"not meant here ({reason})"
     except CannotShow as reason:
-        return f"not shown here ({reason})"
+        return f"{'FAILED' if PROVE_ALL else 'not shown here'} ({reason})"
     except (Failed, OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
         return f"FAILED ({type(error).__name__}: {error})"
     return "ok"
