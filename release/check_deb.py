@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from check_image import CannotShow, shown, want, want_in
-from running import PATIENCE, Failed, Running, free_port
+from check_image import shown
+from running import PATIENCE, CannotShow, Failed, Running, free_port, want, want_in
 
 NAME: Final = "cody-oai-router"
 UNITS: Final = ("system", "user")

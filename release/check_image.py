@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from instance import TOKEN, certificates, upstream
-from running import PATIENCE, PROVE_ALL, Failed, Running, free_port, refuses, ticks
+from running import PATIENCE, PROVE_ALL, CannotShow, Failed, Running, free_port, refuses, ticks, want, want_in
 
 KEY: Final = "key-of-the-check-0123456789"
 # Nothing else of the image may be written to, were its root not read-only.
@@ -115,18 +115,6 @@ class Sandbox:
                     yield running.ready(), number
                 finally:
                     running.end()
-
-
-def want(wanted: object, found: object, what: str) -> None:
-    """Fail where two things that should be equal are not."""
-    if wanted != found:
-        raise Failed(f"{what}: {found!r} instead of {wanted!r}")
-
-
-def want_in(part: str, whole: str, what: str) -> None:
-    """Fail where a text lacks a part."""
-    if part not in whole:
-        raise Failed(f"{what} lacks {part!r}:\n{whole}")
 
 
 def its_files_are_what_they_say(image: Image) -> None:
@@ -254,10 +242,6 @@ def seen_inside(number: int) -> str:
     """The number that a process has in its own namespace."""
     lines = Path(f"/proc/{number}/status").read_text(encoding="utf-8").splitlines()
     return next(line for line in lines if line.startswith("NSpid:")).split()[-1]
-
-
-class CannotShow(Exception):
-    """What this machine lacks for a check."""
 
 
 IN_FILES: Final = (its_files_are_what_they_say, it_says_how_it_is_run, nothing_in_it_can_be_written_to)

@@ -39,6 +39,22 @@ class Failed(Exception):
     """Something that should be so is not."""
 
 
+class CannotShow(Exception):
+    """What this machine lacks for a check."""
+
+
+def want(wanted: object, found: object, what: str) -> None:
+    """Fail where two things that should be equal are not."""
+    if wanted != found:
+        raise Failed(f"{what}: {found!r} instead of {wanted!r}")
+
+
+def want_in(part: str, whole: str, what: str) -> None:
+    """Fail where a text lacks a part."""
+    if part not in whole:
+        raise Failed(f"{what} lacks {part!r}:\n{whole}")
+
+
 class Bench:
     """One folder for one check: a copy of the program, a folder for temporary files, an empty home."""
 

@@ -23,7 +23,22 @@ from typing import Final
 
 import measures
 from instance import TOKEN, account, certificates, upstream
-from running import LINUX, PATIENCE, POSIX, PROVE_ALL, WINDOWS, Bench, Failed, Running, free_port, refuses, ticks
+from running import (
+    LINUX,
+    PATIENCE,
+    POSIX,
+    PROVE_ALL,
+    WINDOWS,
+    Bench,
+    CannotShow,
+    Failed,
+    Running,
+    free_port,
+    refuses,
+    ticks,
+    want,
+    want_in,
+)
 
 # Where distributions keep their authorities: one place of OpenSSL's own, one of another family.
 ELSEWHERE: Final = "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"
@@ -31,22 +46,6 @@ ELSEWHERE: Final = "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"
 
 class NotMeant(Exception):
     """Why a check says nothing of a program of this kind."""
-
-
-class CannotShow(Exception):
-    """What this machine lacks for a check."""
-
-
-def want(wanted: object, found: object, what: str) -> None:
-    """Fail where two things that should be equal are not."""
-    if wanted != found:
-        raise Failed(f"{what}: {found!r} instead of {wanted!r}")
-
-
-def want_in(part: str, whole: str, what: str) -> None:
-    """Fail where a text lacks a part."""
-    if part not in whole:
-        raise Failed(f"{what} lacks {part!r}:\n{whole}")
 
 
 def it_says_its_version(bench: Bench) -> None:
@@ -165,6 +164,15 @@ def signalled_meanwhile(running: Running, number: int, *, group: bool) -> int:
     return codes[0] if codes else -1
 
 
+def killed(running: Running) -> None:
+    """Kill a program outright and wait until its port is free."""
+    running.process.kill()
+    running.process.wait(PATIENCE)
+    for _ in ticks("an orphan keeps the port"):
+        if refuses(running.port):
+            return
+
+
 def no_orphan_keeps_the_port(bench: Bench) -> None:
     """Killed outright it leaves no orphan; the next start removes what was left, and nobody else's folder."""
     if not bench.single:
@@ -175,19 +183,9 @@ def no_orphan_keeps_the_port(bench: Bench) -> None:
     below.mkdir()
     variables = {"TMPDIR": str(below), "TEMP": str(below), "TMP": str(below)}
     with bench.running("demo", **variables) as running:  # where users put their files, temporary ones may lie below
-        running.ready()
-        running.process.kill()
-        running.process.wait(PATIENCE)
-        for _ in ticks("an orphan keeps the port where the temporary folder lies below the executable's"):
-            if refuses(running.port):
-                break
+        killed(running.ready())
     with bench.running("demo") as running:
-        running.ready()
-        running.process.kill()
-        running.process.wait(PATIENCE)
-        for _ in ticks("an orphan keeps the port"):
-            if refuses(running.port):
-                break
+        killed(running.ready())
         want(2, len(bench.left()), f"folders left ({bench.left()})")
     with bench.running("demo") as alive, bench.running("demo") as another:
         alive.ready()
