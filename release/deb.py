@@ -73,9 +73,19 @@ Copyright: The authors of CPython, OpenSSL, libffi, zlib, uvloop, libuv, httptoo
 License: PSF-2.0 and Apache-2.0 and MIT and Zlib and BSD-3-clause and MPL-2.0
  Python, its standard library and its libraries, as PyInstaller gathered them. Each part keeps the licence of its authors.
 
+Files: usr/lib/cody-oai-router/cody-oai-router
+Copyright: The PyInstaller Development Team
+License: GPL-2.0-or-later with bootloader exception
+ The program that starts the rest is PyInstaller's bootloader. Its exception allows it to be combined with any program and distributed
+ without conditions of its own. The texts of all licences are in /usr/lib/cody-oai-router/_internal/LICENCES.txt.
+
 License: MIT
 {licence}
 """
+
+# The first line of `.env.example`, and what stands in its place where systemd reads the file.
+_OF_A_COPY: Final = b"Copy this file to .env and fill in the first two; save it as UTF-8."
+_OF_THE_SERVICE: Final = b"Fill in the first two; the service reads them when it starts. UTF-8."
 
 _CHANGES: Final = """\
 {name} ({version}) stable; urgency=medium
@@ -156,14 +166,15 @@ def stage(folder: Path, tree: Path, version: str, date: int) -> None:
     """Lay out everything that the package installs."""
     shutil.copytree(folder, tree / PLACE, symlinks=True)
     example = (ROOT / ".env.example").read_bytes()
+    settings = example.replace(_OF_A_COPY, _OF_THE_SERVICE, 1)
     changes = _CHANGES.format(
         name=NAME, version=version, maintainer=MAINTAINER, date=formatdate(date, usegmt=True).replace("GMT", "+0000")
     )
     texts: Mapping[Path, bytes] = {
-        SETTINGS: example,
+        SETTINGS: settings,
         DOCUMENTS / ".env.example": example,
         DOCUMENTS / "CHANGELOG.md": (ROOT / "CHANGELOG.md").read_bytes(),
-        DOCUMENTS / "README.md": (ROOT / "README.md").read_bytes(),
+        DOCUMENTS / "README.md": (ROOT / "docs" / "pypi.md").read_bytes(),
         DOCUMENTS / "changelog.gz": gzip.compress(changes.encode(), 9, mtime=0),
         DOCUMENTS / "copyright": copyright_file((ROOT / "LICENSE").read_text(encoding="utf-8")).encode(),
         Path("usr/share/lintian/overrides", NAME): _OVERRIDES.encode(),

@@ -132,3 +132,14 @@ def test_the_manual_has_every_command_and_variable() -> None:
         assert f"\n.B {name.replace('-', chr(92) + '-')}\n" in text
     assert text.isascii()
     assert not [line for line in text.splitlines() if line.startswith("'")]
+
+
+def test_the_settings_of_the_service_do_not_speak_of_a_copy(tmp_path: Path) -> None:
+    (tmp_path / "built").mkdir()
+    (tmp_path / "built" / deb.NAME).touch()
+    deb.stage(tmp_path / "built", tmp_path / "tree", "1.2.3", 0)
+    example = (tmp_path / "tree" / deb.DOCUMENTS / ".env.example").read_text("utf-8")
+    settings = (tmp_path / "tree" / deb.SETTINGS).read_text("utf-8")
+    assert "Copy this file to .env" in example
+    assert "Copy this file to .env" not in settings
+    assert settings.splitlines()[1:] == example.splitlines()[1:]
