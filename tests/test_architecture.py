@@ -63,7 +63,7 @@ def test_a_dialect_knows_no_other_and_nothing_above_it(module: Path) -> None:
 
 @pytest.mark.parametrize("module", within("sourcegraph"), ids=names)
 def test_what_both_endpoints_share_knows_neither(module: Path) -> None:
-    known = ("conversation", "events", "faults", "sourcegraph")
+    known = ("conversation", "events", "faults", "sse", "sourcegraph")
     assert [name for name in ours(module) if not name.startswith(known)] == []
 
 

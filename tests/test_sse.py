@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cody_oai_router.sse import Frame, Splitter, write_comment, write_data
+from cody_oai_router.sse import Frame, Lines, Splitter, write_comment, write_data
 from strategies import cut, fed, places
 
 
@@ -105,6 +105,63 @@ def test_a_line_or_an_event_longer_than_the_limit_ends_it(wire: bytes, overflowe
 def test_limits_start_anew_with_each_event() -> None:
     splitter = Splitter(16)
     assert fed(splitter.feed, [b"data: 789012\n", b"\n"] * 5) == data(*[b"789012"] * 5)
+
+
+@pytest.mark.parametrize(
+    ("wire", "lines"),
+    [
+        (b"data: one\n\n", Lines(b"", b"one", 1)),
+        (b"data: \n\n", Lines(b"", b"", 1)),
+        (b"data: one\n\ndata: two\n\ndata: \n\n", Lines(b"", b"one\rtwo\r", 3)),
+        (b"event: e\ndata: one\n\n", Lines(b"e", b"one", 1)),
+        (b"event: e\ndata: one\n\nevent: e\ndata: two\n\n", Lines(b"e", b"one\rtwo", 2)),
+        # Anything else is taken line by line: another name, several lines, no line, another line end, part of an event.
+        (b"event: e\ndata: one\n\nevent: f\ndata: two\n\n", None),
+        (b"event: e\ndata: one\n\ndata: two\n\n", None),
+        (b"data: one\n\nevent: e\ndata: two\n\n", None),
+        (b"data: one\ndata: two\n\n", None),
+        (b"data: one\n\ndata: two\ndata: three\n\n", None),
+        (b"data: one\n\n\n\n", None),
+        (b"data: one\n\nstray\n\n", None),
+        (b"event: e\n\n", None),
+        (b"event: e\nid: 1\ndata: one\n\n", None),
+        (b"event:e\ndata: one\n\n", None),
+        (b"data:one\n\n", None),
+        (b"data: one\r\n\r\n", None),
+        (b"data: one\r\n\ndata: two\n\n", None),
+        (b"data: one\n\ndata: tw", None),
+        (b"data: one\n", None),
+        (b"\xef\xbb\xbfdata: one\n\n", None),
+        (b"data: " + b"x" * 993 + b"\n\n", None),
+        (b"", None),
+    ],
+)
+def test_events_that_are_alike_stay_together(wire: bytes, lines: Lines | None) -> None:
+    splitter = Splitter(1000)
+    assert splitter.alike(wire) == lines
+    # Where they are not, nothing was taken: the same bytes can be fed.
+    assert splitter.feed(wire) == Splitter(1000).feed(wire)
+    assert lines is None or lines.frames() == splitter.feed(wire)
+
+
+@pytest.mark.parametrize("before", [b"d", b"data: a\n", b"event: e\n", b"data: a\n\n\r"])
+def test_in_the_middle_of_an_event_nothing_is_alike(before: bytes) -> None:
+    splitter = Splitter()
+    splitter.feed(before)
+    assert splitter.alike(b"data: one\n\n") is None
+
+
+def test_after_the_limit_nothing_is_alike() -> None:
+    splitter = Splitter(16)
+    splitter.feed(b"data: 56789012345\n\n")
+    assert splitter.overflowed
+    assert splitter.alike(b"data: one\n\n") is None
+
+
+def test_a_mark_of_byte_order_is_none_after_the_first_event() -> None:
+    splitter = Splitter()
+    assert splitter.alike(b"data: one\n\n") == Lines(b"", b"one", 1)
+    assert splitter.feed(b"\xef\xbb\xbfdata: two\n\n") == [Frame(b"", b"\xef\xbb\xbfdata: two", stray=True)]
 
 
 def test_after_a_cut_frame_whole_frames_are_still_whole() -> None:

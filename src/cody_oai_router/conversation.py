@@ -187,32 +187,15 @@ class Collector:
         self._taken: Reply | None = None
         self._fault: Fault | None = None
 
-    def feed(self, events: Iterable[Event]) -> None:
+    def feed(self, events: Sequence[Event]) -> None:
         """Takes the next events; after a `Failed` nothing more counts."""
+        texts = [event.text for event in events if type(event) is Text]
+        if len(texts) == len(events):
+            self._text += texts
+            self.size += sum(map(len, texts))
+            return
         for event in events:
-            match event:
-                case Text():
-                    self._text.append(event.text)
-                    self.size += len(event.text)
-                case Reasoning():
-                    self._reasoning.append(event.text)
-                    self.size += len(event.text)
-                case CallStart():
-                    self._calls.append(event)
-                    self._arguments.append([])
-                case CallArguments():
-                    self._arguments[event.index].append(event.text)
-                    self.size += len(event.text)
-                case Stop():
-                    self._stop = event.reason
-                case Usage():
-                    self.usage = event
-                case Adapted():
-                    self._adapted[event.note] = None
-                case Failed():
-                    self._fault = self._fault or event.fault
-                case _:
-                    assert_never(event)
+            self._event(event)
 
     def take(self, reply: Reply) -> None:
         """Takes an answer in one piece, instead of events."""
@@ -235,6 +218,31 @@ class Collector:
             usage=self.usage,
             adapted=tuple(self._adapted),
         )
+
+    def _event(self, event: Event) -> None:
+        match event:
+            case Text():
+                self._text.append(event.text)
+                self.size += len(event.text)
+            case Reasoning():
+                self._reasoning.append(event.text)
+                self.size += len(event.text)
+            case CallStart():
+                self._calls.append(event)
+                self._arguments.append([])
+            case CallArguments():
+                self._arguments[event.index].append(event.text)
+                self.size += len(event.text)
+            case Stop():
+                self._stop = event.reason
+            case Usage():
+                self.usage = event
+            case Adapted():
+                self._adapted[event.note] = None
+            case Failed():
+                self._fault = self._fault or event.fault
+            case _:
+                assert_never(event)
 
 
 def usage_together(usages: Sequence[Usage]) -> Usage | None:
@@ -279,7 +287,7 @@ def _billed(usage: Usage) -> int:
 def collect(events: Iterable[Event]) -> Reply | Fault:
     """Folds a streamed answer into a whole one."""
     collector = Collector()
-    collector.feed(events)
+    collector.feed(list(events))
     return collector.reply()
 
 

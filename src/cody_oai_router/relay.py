@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from cody_oai_router.conversation import Reply, play
 from cody_oai_router.events import Event, Failed, Usage
 from cody_oai_router.faults import EMPTY_ANSWER, Fault
-from cody_oai_router.sse import Frame, Splitter
+from cody_oai_router.sse import Frame, Lines, Splitter
 
 _SPACE: Final = b" \t\r\n"
 _NOTHING: Final = "Sourcegraph answered with nothing; ask again."
@@ -29,6 +29,10 @@ class Reader(Protocol):
     @property
     def final(self) -> bool:
         """Whether nothing more can come."""
+        ...
+
+    def texts(self, lines: Lines) -> list[Event] | None:
+        """Reads events that are a piece of text each and nothing else, as nearly all are; reads nothing where one is more."""
         ...
 
     def read(self, frames: list[Frame]) -> list[Event]:
@@ -172,7 +176,14 @@ class Source:
         """Takes the next bytes of the body."""
         if self.failed is not None or self.complete:
             return []
-        events = self._first(data) if self._splitter is None else self._frames(self._splitter.feed(data))
+        if self._splitter is None:
+            events = self._first(data)
+        else:
+            lines = self._splitter.alike(data)
+            texts = None if lines is None else self._reader.texts(lines)
+            if texts is not None and self._chain is None:
+                return texts
+            events = self._frames(self._splitter.feed(data)) if texts is None else texts
         if self._chain is not None and events:
             events = self._checked(self._chain.adapt(events))
             if self._chain.cut and self.failed is None:

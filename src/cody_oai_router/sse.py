@@ -1,10 +1,10 @@
 """Server-sent events: cut a byte stream into frames, and write frames.
 
-Strategy: nearly every read from upstream is a few whole frames of one `data:` line each, so that case is one `split`.
-All else (a frame cut by the network, several fields, CR or CRLF line ends) goes line by line; only the unfinished last
-line is held. A line that is no field of the format is not dropped, as the standard would have it: it becomes a frame of
-its own with `stray` set, because Sourcegraph's LLM API reports a failure in mid-stream as a bare line of JSON (contract
-§3.2).
+Strategy: nearly every read from upstream is a few whole frames of one `data:` line each with the same name, so those are
+given on as they stand (`Lines`), for a reader that takes them all in one call. All else (a frame cut by the network,
+several fields, CR or CRLF line ends) goes line by line; only the unfinished last line is held. A line that is no field of
+the format is not dropped, as the standard would have it: it becomes a frame of its own with `stray` set, because
+Sourcegraph's LLM API reports a failure in mid-stream as a bare line of JSON (contract §3.2).
 """
 
 from typing import Final
@@ -24,6 +24,18 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     event: bytes
     data: bytes
     stray: bool = False
+
+
+class Lines(msgspec.Struct, frozen=True, gc=False):
+    """Events in a row that have the same name and one line of data each; `data` is these lines, `count` of them, a CR between two."""
+
+    event: bytes
+    data: bytes
+    count: int
+
+    def frames(self) -> list[Frame]:
+        """Gives them one by one."""
+        return [Frame(self.event, line) for line in self.data.split(b"\r")]
 
 
 class Splitter:
@@ -58,16 +70,41 @@ class Splitter:
         self._clean = True  # nothing is held: the next byte begins an event
         self.overflowed = False
 
+    def alike(self, data: bytes) -> Lines | None:
+        """Takes the next bytes where they are whole events of the same name with one line of data each; else takes nothing.
+
+        A call for each event costs more than all else that is done with it (counted), so this looks at all of them at once.
+        """
+        if not self._clean or len(data) > self._limit or data[-2:] != b"\n\n" or b"\r" in data:
+            return None
+        event = b""
+        start = 6
+        if data[:7] == b"event: ":
+            end = data.find(b"\n")
+            event = data[7:end]
+            start += end + 1
+        if data[start - 6 : start] != b"data: ":
+            return None
+        self._started = True
+        if data.find(b"\n", start) == len(data) - 2:
+            return Lines(event, data[start:-2], 1)
+        between = b"\n\n" + data[:start]
+        lines = data[start:-2].replace(between, b"\r")
+        if b"\n" in lines:
+            return None
+        # Each line end that is gone has made it shorter by so much: to count them costs as much as to find them (measured).
+        gone = (len(data) - start - 2 - len(lines)) // (len(between) - 1)
+        return Lines(event, lines, gone + 1)
+
     def feed(self, data: bytes) -> list[Frame]:
         """Takes the next bytes and gives the frames that they complete."""
         if self.overflowed or not data:
             return []
-        if self._clean and data.endswith(b"\n\n") and b"\r" not in data and len(data) <= self._limit:
-            self._started = self._started or not data.startswith(_BOM)
-            if self._started:
-                return self._whole_frames(data)
+        alike = self.alike(data)
+        if alike is not None:
+            return alike.frames()
         frames = self._feed_lines(data)
-        self._clean = not (self._pieces or self._data or self._event or self._after_cr)
+        self._clean = not (self._pieces or self._data or self._event or self._after_cr or self.overflowed)
         return frames
 
     def finish(self) -> list[Frame]:
@@ -78,18 +115,6 @@ class Splitter:
         if rest:
             self._line(rest, frames)
         self._blank(frames)
-        return frames
-
-    def _whole_frames(self, data: bytes) -> list[Frame]:
-        if data.startswith(b"data: ") and data.find(b"\n") == len(data) - 2:
-            return [Frame(b"", data[6:-2])]
-        lines = data[:-1].split(b"\n")
-        frames = _alike(lines)
-        if frames is not None:
-            return frames
-        frames = []
-        for line in lines:
-            self._line(line, frames)
         return frames
 
     def _feed_lines(self, data: bytes) -> list[Frame]:
@@ -161,23 +186,6 @@ class Splitter:
             self._data.clear()
         self._size = 0
         self._event = b""
-
-
-def _alike(lines: list[bytes]) -> list[Frame] | None:
-    """Reads events of one line of data each, with the same name or all without one; nothing where one is different.
-
-    Slices and comparisons, since a call for each line costs more than all else that is done with it (counted: 2,500 instructions).
-    """
-    named = lines[0][:7] == b"event: "
-    period = 3 if named else 2  # lines of an event, with the empty one
-    data = lines[period - 2 :: period]
-    if len(data) * period != len(lines) or any(lines[period - 1 :: period]):
-        return None
-    if named and lines[::3].count(lines[0]) != len(data):
-        return None
-    name = lines[0][7:] if named else b""
-    frames = [Frame(name, line[6:]) for line in data if line[:6] == b"data: "]
-    return frames if len(frames) == len(data) else None
 
 
 def write_data(payload: bytes) -> bytes:

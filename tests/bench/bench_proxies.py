@@ -22,7 +22,7 @@ from bench import callgrind, machine
 from bench.load import Held, drive
 from bench.proxies import CONNECTIONS, PROXIES, Place, Proxy, Running, proxies, running
 from bench.upstream import Upstream
-from bench.work import BIG, BURST, FOLD, JSON, OPEN, RAW_BURST, RAW_SINGLE, SINGLE, WORKS, Work
+from bench.work import BIG, BURST, FOLD, JSON, OPEN, RAW_BURST, RAW_SINGLE, SINGLE, WORKS, Api, Work
 
 # Requests and connections of one round: a tenth of a second or more of CPU time for each proxy.
 _LOADS: Final[dict[Work, tuple[int, int]]] = {
@@ -68,17 +68,19 @@ class Bench:
     upstream: Upstream
     scratch: Path
     rounds: int
+    api: Api
+    works: Sequence[Work]
     port: int = field(default=18_500)
 
     def place(self) -> Place:
         """Gives a place for one more proxy."""
         self.port += 1
-        return Place(self.port, self.upstream.port, self.scratch)
+        return Place(self.port, self.upstream.port, self.api, self.scratch)
 
     async def drive(self, proxy: Running, work: Work, load: tuple[int, int]) -> list[float]:
         """Gives one round of work to a proxy."""
         requests, connections = load
-        path = proxy.proxy.path(work)
+        path = proxy.path(work)
         return await drive(proxy.port, path, work, self.upstream, requests=requests, connections=connections)
 
 
@@ -93,7 +95,7 @@ async def main() -> None:
     upstream = Upstream()
     await upstream.start()
     with tempfile.TemporaryDirectory() as scratch, closing(upstream):
-        bench = Bench(upstream, Path(scratch), options.rounds)
+        bench = Bench(upstream, Path(scratch), options.rounds, options.api, [WORKS[name] for name in options.works])
         for part in options.parts:
             await _PARTS[part](bench, chosen, clock)
 
@@ -105,11 +107,11 @@ async def instructions(bench: Bench, chosen: Sequence[Proxy], clock: float | Non
     if reason is not None:
         _say(f"\nInstructions were not counted: {reason}.")
         return
-    figures: dict[Work, dict[str, float]] = {work: {} for work in WORKS}
+    figures: dict[Work, dict[str, float]] = {work: {} for work in bench.works}
     for proxy in chosen:
         async with running(proxy, bench.place(), under=callgrind.command(bench.scratch)) as run:
             counter = callgrind.Counter(run.pid, bench.scratch)
-            for work in filter(proxy.does, WORKS):
+            for work in filter(proxy.does, bench.works):
                 for _ in range(_WARM_ROUNDS):
                     await bench.drive(run, work, _COUNTED[work])
                 await counter.take()
@@ -120,10 +122,10 @@ async def instructions(bench: Bench, chosen: Sequence[Proxy], clock: float | Non
 
 async def cpu(bench: Bench, chosen: Sequence[Proxy], clock: float | None) -> None:
     """Takes the CPU time of each kind of work."""
-    figures: dict[Work, dict[str, float]] = {work: {} for work in WORKS}
+    figures: dict[Work, dict[str, float]] = {work: {} for work in bench.works}
     async with AsyncExitStack() as stack:
         runs = [await stack.enter_async_context(running(proxy, bench.place())) for proxy in chosen]
-        for work in WORKS:
+        for work in bench.works:
             for number in range(_WARM_ROUNDS + bench.rounds):
                 for run in runs:
                     if run.proxy.does(work):
@@ -144,7 +146,7 @@ async def memory(bench: Bench, chosen: Sequence[Proxy], clock: float | None) -> 
     most = (machine.allow_open_files(2 * CONNECTIONS + _OTHER_FILES) - _OTHER_FILES) // 2
     rows: dict[str, dict[str, float]] = {}
     for proxy in chosen:
-        async with running(proxy, bench.place()) as run, Held(run.port, proxy.path(OPEN), OPEN) as held:
+        async with running(proxy, bench.place()) as run, Held(run.port, run.path(OPEN), OPEN) as held:
             await bench.drive(run, JSON, (20, 1))
             rows.setdefault("idle", {})[proxy.name] = machine.resident_megabytes(run.pid)
             for streams in [min(streams, most) for streams in _HELD]:
@@ -252,6 +254,10 @@ def _shown(figure: float) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.bench_proxies", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of the CPU figures")
+    parser.add_argument(
+        "--api", choices=["llm", "cody"], default="llm", help="the endpoint of Sourcegraph that streams"
+    )
+    parser.add_argument("--works", nargs="+", choices=list(WORKS), default=list(WORKS), help="measure only this work")
     names = [make.__name__ for make in PROXIES]
     parser.add_argument("--only", nargs="+", choices=names, default=[], help="measure only these proxies")
     parser.add_argument("--parts", nargs="+", choices=list(_PARTS), default=list(_PARTS), help="measure only this")

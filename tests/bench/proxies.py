@@ -11,10 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from bench.work import Work
+from bench.work import Api, Work
 
 # Above the most streams that are ever held open at once.
 CONNECTIONS: Final = 10_100
+
+API_PATHS: Final[dict[Api, str]] = {
+    "llm": "/.api/llm/chat/completions",
+    "cody": "/.api/completions/stream?api-version=9",
+}
 
 # Where express and axios are: `npm install express axios` in any folder outside the repository.
 NODE_MODULES: Final = "BENCH_NODE_MODULES"
@@ -61,10 +66,11 @@ http {{
 
 @dataclass(frozen=True)
 class Place:
-    """Where a proxy is to run: its port, its upstream's, and a folder for its files."""
+    """Where a proxy is to run: its port, its upstream's and in whose words that streams, and a folder for its files."""
 
     port: int
     upstream: int
+    api: Api
     scratch: Path
 
 
@@ -88,11 +94,11 @@ class Proxy:
             return self.carries_raw
         return self.rewrites or work.manner == "whole"
 
-    def path(self, work: Work) -> str:
-        """Gives the path to send that work to."""
+    def path(self, work: Work, api: Api) -> str:
+        """Gives the path to send that work to: OpenAI's where the proxy knows it, else that of the upstream."""
         if self.folds:
             return "/v1/chat/completions"
-        return "/raw" if work.raw else "/.api/llm/chat/completions"
+        return ("/raw" if work.raw else "") + API_PATHS[api]
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,11 @@ class Running:
     proxy: Proxy
     pid: int
     port: int
+    api: Api
+
+    def path(self, work: Work) -> str:
+        """Gives the path to send that work to."""
+        return self.proxy.path(work, self.api)
 
 
 @contextlib.asynccontextmanager
@@ -115,7 +126,7 @@ async def running(proxy: Proxy, place: Place, *, under: Sequence[str] = ()) -> A
     except RuntimeError as error:
         raise RuntimeError(f"{proxy.name} {error}: {said.read_text()}") from None
     try:
-        yield Running(proxy, process.pid, place.port)
+        yield Running(proxy, process.pid, place.port, place.api)
     finally:
         await _stop(process)
 
@@ -187,7 +198,7 @@ def _router_environment(place: Place) -> dict[str, str]:
         "SOURCEGRAPH_API_TOKEN": "sgp_" + "0" * 40,
         "PORT": str(place.port),
         "ROUTER_HOST": "127.0.0.1",
-        "SOURCEGRAPH_API": os.environ.get("BENCH_API", "auto"),  # cody: streams in its words instead
+        "SOURCEGRAPH_API": "cody" if place.api == "cody" else "auto",
         "MAX_CONNECTIONS": str(CONNECTIONS),
         "MAX_UPSTREAM_CONNECTIONS": str(CONNECTIONS),
         "SHUTDOWN_GRACE": "0.1",

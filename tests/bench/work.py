@@ -21,6 +21,8 @@ REPLY_BYTES: Final = 1024
 _TAG: Final = re.compile(rb"\[\[(whole|lockstep|timed) (\d+) (\d+) (\d+)\]\]")
 
 Manner = Literal["whole", "lockstep", "timed"]
+# Which endpoint of Sourcegraph answers: the LLM API, or Cody's stream.
+Api = Literal["llm", "cody"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,9 @@ OPEN: Final = Work(
     name="open stream", manner="lockstep", size=512, per="request", streamed=True, events=2, batch=1
 )  # fmt: skip
 
-WORKS: Final = (JSON, BURST, SINGLE, RAW_BURST, RAW_SINGLE, FOLD, BIG)
+WORKS: Final = {
+    "json": JSON, "burst": BURST, "single": SINGLE, "raw-burst": RAW_BURST, "raw-single": RAW_SINGLE, "fold": FOLD, "big": BIG,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,21 @@ def test_a_chunked_body_is_the_same_however_it_is_cut(chunks: list[bytes], rest:
     assert framing.done
 
 
+@pytest.mark.parametrize("size_line", ["%x\r\n", "%X\r\n", "0%x\r\n", "%x;a=b\r\n"])
+def test_a_read_of_exactly_one_chunk(size_line: str) -> None:
+    framing = Chunked()
+    for payload in (b"x" * 10, b"\r\n" * 5, b"y" * 300):
+        assert framing.feed(size_line.encode() % len(payload) + payload + b"\r\n") == payload
+    assert framing.feed(b"0\r\n\r\n") == b""
+    assert (framing.done, framing.rest) == (True, b"")
+
+
+@pytest.mark.parametrize("wire", [b"3\r\nabcde\r\n", b"5\r\nabc\r\n1\r\nx\r\n"])
+def test_a_chunk_of_another_size_than_its_line_says_is_none(wire: bytes) -> None:
+    with pytest.raises(FramingError, match="a chunk is longer than its size"):
+        Chunked().feed(wire)
+
+
 def test_every_byte_on_its_own() -> None:
     framing = Chunked()
     wire = b'5 ;ext="x"\r\nhello\r\n06\r\n world\r\n0\r\nTrailer: x\r\n\r\nnext'

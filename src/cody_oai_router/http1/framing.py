@@ -86,9 +86,11 @@ class Chunked:
             data = self._pending + data
             self._pending = b""
         if self._step == _SIZE:
-            whole = _read_whole_chunk(data)
-            if whole:
-                return whole
+            # Exactly one chunk, as nearly every read of a stream is: told by its size line, which needs no parsing then.
+            start = data.find(b"\r\n") + 2
+            left = len(data) - start - 2
+            if left > 0 and data[:start] == b"%x\r\n" % left and data[-2:] == b"\r\n":
+                return data[start:-2]
         pieces: list[bytes] = []
         at, size = 0, len(data)
         while at < size and not self.done:
@@ -147,16 +149,6 @@ class Chunked:
 
 _SIZE, _PAYLOAD, _PAYLOAD_END, _TRAILERS = range(4)
 _STEPS: Final = (Chunked._read_size, Chunked._read_payload, Chunked._read_payload_end, Chunked._read_trailer)  # noqa: SLF001 - the class's own table; a bound method in a slot would be a reference cycle
-
-
-def _read_whole_chunk(data: bytes) -> bytes:
-    """Return the payload when `data` is exactly one chunk, as nearly every event of a stream is; else nothing."""
-    line = _SIZE_LINE.match(data)
-    if line is None or line.end() > _MAX_LINE:
-        return b""
-    start = line.end()
-    end = start + int(line[1], 16)
-    return data[start:end] if end + 2 == len(data) and data.endswith(b"\r\n") else b""
 
 
 def _wait_for_line(data: bytes, at: int, problem: str) -> int:

@@ -1,11 +1,18 @@
 """How an answer ends and what it cost, in the words that both endpoints use (contract §3.1, §3.3, §4.4)."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import msgspec
 
 from cody_oai_router.events import Failed, Stop, StopReason, Usage
 from cody_oai_router.faults import HOLLOW_TOOL_CALLS, Fault
+from cody_oai_router.sse import Lines
+
+_Decoded = TypeVar("_Decoded")
+
+# What decoding raises for bytes that are not the JSON that is wanted.
+NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 # One answer calls a handful of tools; a hundred times that is a fault of upstream, not a wish of the model.
 MAX_CALLS: Final = 512
@@ -40,6 +47,19 @@ _HOLLOW: Final = Fault(
     message="Sourcegraph announced tool calls and then sent none; ask again.",
     code=HOLLOW_TOOL_CALLS,
 )
+
+
+def decode_each(decode_lines: Callable[[bytes], list[_Decoded]], lines: Lines) -> list[_Decoded] | None:
+    """Decodes an object from each line, all in one call; gives nothing where one is not what is wanted."""
+    # A line may not hold two objects for another that holds none, nor an object go on in the next line: within a value, no `}`
+    # stands before a `{` with nothing but space between them. So where all line ends are such, none is inside an object.
+    if lines.count > 1 and lines.data.count(b"}\r{") != lines.count - 1:
+        return None
+    try:
+        objects = decode_lines(lines.data)
+    except NO_JSON:
+        return None
+    return objects if len(objects) == lines.count else None
 
 
 class _PromptDetails(msgspec.Struct, gc=False):

@@ -1,25 +1,22 @@
 // The least that a Node proxy can do: decode the body, change the model, encode it, forward over keep-alive, carry the answer back.
-// Usage: node minimal.js PORT UPSTREAM_PORT; /raw... carries an event stream as it is, any other path re-writes each event.
+// Usage: node minimal.js PORT UPSTREAM_PORT; /raw... carries an event stream as it is, any other path re-writes each event (rewriting.js).
 'use strict';
 
 const http = require('http');
 
+const { rewriting } = require('./rewriting');
+
 const [port, upstream] = process.argv.slice(2).map(Number);
 const agent = new http.Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 1024 });
 
-function rewrite(reply, response) {
+function rewrite(reply, response, rewritten) {
   let held = '';
   reply.setEncoding('utf8');
   reply.on('data', (text) => {
     const lines = (held + text).split('\n');
     held = lines.pop();
     let out = '';
-    for (const line of lines) {
-      if (!line.startsWith('data: {')) continue;
-      const event = JSON.parse(line.slice(6));
-      event.model = 'gpt-4o';
-      out += `data: ${JSON.stringify(event)}\n\n`;
-    }
+    for (const line of lines) out += rewritten(line);
     if (out) response.write(out);
   });
   reply.on('end', () => response.end('data: [DONE]\n\n'));
@@ -33,7 +30,7 @@ function forward(request, response, body) {
   const asked = http.request(options, (reply) => {
     const type = reply.headers['content-type'];
     response.writeHead(reply.statusCode, { 'content-type': type });
-    if (type.startsWith('text/event-stream') && !request.url.startsWith('/raw')) rewrite(reply, response);
+    if (type.startsWith('text/event-stream') && !request.url.startsWith('/raw')) rewrite(reply, response, rewriting(request.url));
     else reply.pipe(response);
   });
   asked.end(data);

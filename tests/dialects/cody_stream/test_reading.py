@@ -23,7 +23,7 @@ from cody_oai_router.events import (
 )
 from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, Fault
 from cody_oai_router.sourcegraph.answers import MAX_CALLS, STOP_REASONS
-from cody_oai_router.sse import Frame, Splitter
+from cody_oai_router.sse import Frame, Lines, Splitter
 from strategies import cut, fed, places, wild_bytes
 
 UNREADABLE = Fault(kind="bad_gateway", message="Sourcegraph sent something that is not whole, or no JSON; ask again.")
@@ -205,6 +205,74 @@ def test_streams(frames: list[Frame], events: list[Event]) -> None:
     assert read(*frames) == events
     one_by_one = Reader()
     assert [event for given_frame in frames for event in one_by_one.read([given_frame])] + one_by_one.finish() == events
+
+
+def alike(*frames: Frame) -> Lines:
+    return Lines(frames[0].event, b"\r".join([each.data for each in frames]), len(frames))
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [say("a")],
+        [say("a"), say("b\n\r}{"), say("c", stopReason="")],
+        [say("a", stopReason=None, delta_thinking="", completion=None, usage=None, tool_calls=None)],
+        [say("a", model="m")],
+    ],
+)
+def test_pieces_of_text_are_read_in_one_go(frames: list[Frame]) -> None:
+    events = Reader().texts(alike(*frames))
+    assert events
+    assert events == Reader().read(frames)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [say("")],
+        [say("a"), say("")],
+        [frame()],
+        [frame(deltaText=None)],
+        [so_far("a")],
+        [say("a"), say("b", stopReason="end_turn")],
+        [say("a", delta_thinking="hm")],
+        [say("a", delta_tool_calls=[])],
+        [say("a", tool_calls=[])],
+        [say("a", usage={})],
+        [Frame(b"completion", b"")],
+        [Frame(b"completion", b'{"deltaText":"a"'), Frame(b"completion", b"}")],
+        [Frame(b"completion", b'{"deltaText":"a"}{"deltaText":"b"}')],
+        # As many objects as lines, and yet not one on each.
+        [Frame(b"completion", b'{"deltaText":"a"}{"deltaText":"b"}'), Frame(b"completion", b" ")],
+        [
+            Frame(b"completion", b'{"deltaText":"a","x":[{}'),
+            Frame(b"completion", b"{}]}"),
+            Frame(b"completion", b'{"deltaText":"b"}{"deltaText":"c"}'),
+        ],
+        [Frame(b"completion", b'{"deltaText":"\xff"}')],
+        [Frame(b"completion", b"[" * 100_000)],
+        [Frame(b"error", b'{"deltaText":"a"}')],
+        [Frame(b"", b'{"deltaText":"a"}')],
+        [DONE],
+    ],
+)
+def test_whatever_else_there_is_is_not(frames: list[Frame]) -> None:
+    reader = Reader()
+    assert reader.texts(alike(*frames)) is None
+    assert reader.read(frames) + reader.finish() == read(*frames)
+
+
+def test_no_text_is_read_after_the_end() -> None:
+    ended, failed = Reader(), Reader()
+    ended.read([say("a"), DONE])
+    failed.finish()
+    assert ended.texts(alike(say("late"))) is failed.texts(alike(say("late"))) is None
+
+
+def test_an_answer_of_nothing_but_pieces_of_text_has_begun() -> None:
+    reader = Reader()
+    assert reader.texts(alike(say("a"))) == [Text("a")]
+    assert reader.read([DONE]) == [Stop("stop")]
 
 
 def test_only_done_ends_an_answer() -> None:

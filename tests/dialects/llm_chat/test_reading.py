@@ -23,7 +23,7 @@ from cody_oai_router.events import (
 )
 from cody_oai_router.faults import HOLLOW_TOOL_CALLS, Fault
 from cody_oai_router.sourcegraph.answers import MAX_CALLS, STOP_REASONS
-from cody_oai_router.sse import Frame
+from cody_oai_router.sse import Frame, Lines
 from strategies import wild_bytes
 
 UNREADABLE = Fault(kind="bad_gateway", message="Sourcegraph sent something that is not whole, or no JSON; ask again.")
@@ -235,6 +235,62 @@ def test_nothing_can_come_after_a_mark_of_the_end_that_follows_a_finish_word() -
     unfinished.read([say("a"), done])
     unfinished.finish()
     assert (unfinished.ended, unfinished.final) == (True, False)
+
+
+def alike(*frames: Frame) -> Lines:
+    return Lines(frames[0].event, b"\r".join([each.data for each in frames]), len(frames))
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [say("a")],
+        [say("a"), say("b\n\r}{"), chunk('{"content":"c"}', finish="null")],
+        [chunk('{"content":"a","reasoning_content":"","tool_calls":null}', rest=',"usage":null,"error":null')],
+        [chunk('{"content":"a"}', rest=',"message":"told"')],
+    ],
+)
+def test_pieces_of_text_are_read_in_one_go(frames: list[Frame]) -> None:
+    events = Reader().texts(alike(*frames))
+    assert events
+    assert events == Reader().read(frames)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [say("")],
+        [say("a"), say("")],
+        [chunk()],
+        [chunk('{"content":null}')],
+        [chunk('{"content":"a","reasoning_content":"hm"}')],
+        [chunk('{"content":"a","tool_calls":[]}')],
+        [say("a"), chunk('{"content":"a"}', finish='"stop"')],
+        [chunk('{"content":"a"}', rest=',"usage":{}')],
+        [chunk('{"content":"a"}', rest=',"error":"x"')],
+        [Frame(b"", b'{"choices":[]}')],
+        [Frame(b"", b'{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"}}]}')],
+        [Frame(b"", b'{"choices":[{"message":{"content":"a"}}]}')],
+        [Frame(b"", b'{"choices":[{"delta":{"content":"a"},"message":{"content":"b"}}]}')],
+        [Frame(b"", say("a").data * 2), Frame(b"", b"")],
+        [Frame(b"", say("a").data[:20]), Frame(b"", say("a").data[20:])],
+        [Frame(b"error", say("a").data)],
+        [Frame(b"", DEADLINE)],
+        [Frame(b"", b"[DONE]")],
+    ],
+)
+def test_whatever_else_there_is_is_not(frames: list[Frame]) -> None:
+    reader = Reader()
+    assert reader.texts(alike(*frames)) is None
+    assert reader.read(frames) + reader.finish() == read(*frames)
+
+
+def test_no_text_is_read_after_a_failure_or_the_mark_of_the_end() -> None:
+    failed, final = Reader(), Reader()
+    failed.read([Frame(b"", DEADLINE)])
+    final.read([chunk(finish='"stop"'), Frame(b"", b"[DONE]")])
+    assert final.final
+    assert failed.texts(alike(say("late"))) is final.texts(alike(say("late"))) is None
 
 
 def test_a_failed_stream_has_no_end() -> None:

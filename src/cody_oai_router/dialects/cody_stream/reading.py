@@ -4,17 +4,25 @@ Text is told by its key, not by the api-version: `deltaText` is a piece, `comple
 complete after `event: done` and not before. Never raises, whatever the bytes are.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from cody_oai_router.conversation import Reply, collect
 from cody_oai_router.events import Adapted, Event, Failed, Reasoning, Text
 from cody_oai_router.faults import Fault
-from cody_oai_router.sourcegraph.answers import MAX_CALLS, TOO_MANY_CALLS, UNREADABLE, ending, read_usage
+from cody_oai_router.sourcegraph.answers import (
+    MAX_CALLS,
+    NO_JSON,
+    TOO_MANY_CALLS,
+    UNREADABLE,
+    decode_each,
+    ending,
+    read_usage,
+)
 from cody_oai_router.sourcegraph.calls import CallIndexer
 from cody_oai_router.sourcegraph.refusals import NOTHING, fault_of_text, fault_of_words
-from cody_oai_router.sse import Frame
+from cody_oai_router.sse import Frame, Lines
 
 _CUT_OFF: Final = Fault(
     kind="bad_gateway", message="The answer broke off: Sourcegraph ended it without saying that it was done."
@@ -49,8 +57,20 @@ class _Completion(msgspec.Struct, gc=False):
     error: Any = None
 
 
+class _Piece(msgspec.Struct, gc=False):
+    """A `_Completion` that is a piece of text and nothing else: decoding fails where anything else has a value."""
+
+    deltaText: Annotated[str, msgspec.Meta(min_length=1)]  # noqa: N815 - the wire's own name
+    completion: None = None
+    stopReason: Literal[""] | None = None  # noqa: N815 - the wire's own name
+    delta_thinking: Literal[""] | None = None
+    delta_tool_calls: None = None
+    tool_calls: None = None
+    usage: None = None
+
+
 _decode = msgspec.json.Decoder(_Completion).decode
-_NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_decode_pieces = msgspec.json.Decoder(_Piece).decode_lines
 
 
 class Reader:
@@ -68,6 +88,16 @@ class Reader:
         self.ended = False
         self.final = False  # the same: nothing more can come
 
+    def texts(self, lines: Lines) -> list[Event] | None:
+        """Reads pieces of text in one go, which nearly all events are; nothing where anything else is among them."""
+        if lines.event != b"completion" or self.ended or self._failed:
+            return None
+        pieces = decode_each(_decode_pieces, lines)
+        if pieces is None:
+            return None
+        self._begun = True
+        return [Text(piece.deltaText) for piece in pieces]
+
     def read(self, frames: list[Frame]) -> list[Event]:
         """Reads the next frames; after the end, or a `Failed`, nothing more comes."""
         events: list[Event] = []
@@ -79,23 +109,11 @@ class Reader:
                 continue
             try:
                 completion = _decode(frame.data)
-            except _NO_JSON:
+            except NO_JSON:
                 self._fail(UNREADABLE, events)
                 continue
             self._begun = True
-            # A piece of text and nothing else, which nearly every event is, stays here: a call for it costs as much again (counted).
-            if (
-                completion.deltaText
-                and completion.completion is None
-                and not completion.delta_thinking
-                and not completion.delta_tool_calls
-                and not completion.tool_calls
-                and not completion.stopReason
-                and completion.usage is _ABSENT
-            ):
-                events.append(Text(completion.deltaText))
-            else:
-                self._completion(completion, events)
+            self._completion(completion, events)
         return events
 
     def finish(self) -> list[Event]:
@@ -178,7 +196,7 @@ def read_reply(body: bytes) -> Reply | Fault:
     """Reads a whole answer, by its shape (contract §4.5: its content type says nothing); an error inside HTTP 200 becomes a `Fault`."""
     try:
         completion = _decode(body)
-    except _NO_JSON:
+    except NO_JSON:
         return UNREADABLE if body.startswith(b"{") else fault_of_text(body)
     if completion.error is not None or completion.message is not None:
         return fault_of_text(body)

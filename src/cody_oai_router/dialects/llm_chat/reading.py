@@ -4,17 +4,25 @@ Tolerant of all that the contract saw (§3.1, §3.2): a new id in every chunk, e
 the last chunk, no `[DONE]`, an error as a bare line or inside HTTP 200. Never raises, whatever the bytes are.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from cody_oai_router.conversation import Reply, collect
 from cody_oai_router.events import Event, Failed, Reasoning, Text
 from cody_oai_router.faults import Fault
-from cody_oai_router.sourcegraph.answers import MAX_CALLS, TOO_MANY_CALLS, UNREADABLE, ending, read_usage
+from cody_oai_router.sourcegraph.answers import (
+    MAX_CALLS,
+    NO_JSON,
+    TOO_MANY_CALLS,
+    UNREADABLE,
+    decode_each,
+    ending,
+    read_usage,
+)
 from cody_oai_router.sourcegraph.calls import CallIndexer
 from cody_oai_router.sourcegraph.refusals import fault_of_text, fault_of_words
-from cody_oai_router.sse import Frame
+from cody_oai_router.sse import Frame, Lines
 
 _ABSENT: Final = msgspec.Raw()
 
@@ -49,11 +57,28 @@ class _Chunk(msgspec.Struct, gc=False):
     error: Any = None
 
 
+class _TextSaid(msgspec.Struct, gc=False):
+    content: Annotated[str, msgspec.Meta(min_length=1)]
+    reasoning_content: Literal[""] | None = None
+    tool_calls: None = None
+
+
+class _TextChoice(msgspec.Struct, gc=False):
+    delta: _TextSaid
+    message: None = None
+    finish_reason: Literal[""] | None = None
+
+
+class _TextChunk(msgspec.Struct, gc=False):
+    """A `_Chunk` that is a piece of text and nothing else: decoding fails where anything else has a value."""
+
+    choices: tuple[_TextChoice]
+    usage: None = None
+    error: None = None
+
+
 _decode = msgspec.json.Decoder(_Chunk).decode
-_NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-_NO_CHOICE: Final = _Choice()
+_decode_texts = msgspec.json.Decoder(_TextChunk).decode_lines
 
 
 class Reader:
@@ -70,6 +95,13 @@ class Reader:
         self.ended = False
         self.final = False
 
+    def texts(self, lines: Lines) -> list[Event] | None:
+        """Reads pieces of text in one go, which nearly all chunks are; nothing where anything else is among them."""
+        if lines.event == b"error" or self.final or self._failed:
+            return None
+        chunks = decode_each(_decode_texts, lines)
+        return None if chunks is None else [Text(chunk.choices[0].delta.content) for chunk in chunks]
+
     def read(self, frames: list[Frame]) -> list[Event]:
         """Reads the next frames; after a `Failed`, or the mark of the end, nothing more comes."""
         events: list[Event] = []
@@ -81,25 +113,10 @@ class Reader:
                 continue
             try:
                 chunk = _decode(frame.data)
-            except _NO_JSON:
+            except NO_JSON:
                 self._no_chunk(frame, events)
                 continue
-            # Text and nothing else, which nearly every chunk is, stays here: to call `_chunk` costs as much as all before (counted).
-            choice = chunk.choices[0] if chunk.choices else _NO_CHOICE
-            said = choice.delta
-            if (
-                said is not None
-                and said.content
-                and not said.reasoning_content
-                and not said.tool_calls
-                and not choice.finish_reason
-                and choice.message is None
-                and chunk.usage is _ABSENT
-                and chunk.error is None
-            ):
-                events.append(Text(said.content))
-            else:
-                self._chunk(chunk, frame.data, events)
+            self._chunk(chunk, frame.data, events)
         return events
 
     def finish(self) -> list[Event]:
@@ -180,7 +197,7 @@ def read_reply(body: bytes) -> Reply | Fault:
     """Reads a whole completion; an error inside HTTP 200 becomes a `Fault`."""
     try:
         chunk = _decode(body)
-    except _NO_JSON:
+    except NO_JSON:
         return UNREADABLE if body.startswith(b"{") else fault_of_text(body)
     if not chunk.choices:
         return fault_of_text(body) if chunk.error is not None or chunk.message is not None else fault_of_words("")

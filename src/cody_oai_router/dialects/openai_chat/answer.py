@@ -94,7 +94,9 @@ class Writer:
         """Writes a batch of events; gives bytes for one write to the client, empty where nothing is to be said yet."""
         texts = [event.text for event in events if type(event) is Text]
         if texts and self._begun and len(texts) == len(events):
-            return self._texts(texts)
+            # A chunk for each text: all are encoded in one call, and what stands between them is put in by another.
+            between = self._after + self._before
+            return self._before + _encode_lines(texts)[:-1].replace(b"\n", between) + self._after
         return b"".join([self._event(event) for event in events])
 
     def finish(self, usage: Usage | None, notes: Sequence[str]) -> bytes:
@@ -130,11 +132,6 @@ class Writer:
                 return write_data(write_fault(event.fault))
             case _:
                 assert_never(event)
-
-    def _texts(self, texts: list[str]) -> bytes:
-        """Writes a chunk for each text: all are encoded in one call, and what stands between them is put in by another."""
-        before, after = self._before, self._after
-        return before + _encode_lines(texts)[:-1].replace(b"\n", after + before) + after
 
     def _delta(self, delta: bytes) -> bytes:
         if self._begun:
