@@ -22,6 +22,7 @@ from cody_oai_router.cli.sources import read_named_file
 from cody_oai_router.reading import Source
 from cody_oai_router.settings import Settings, read_settings
 from cody_oai_router.shell.log import Log, Redactor
+from cody_oai_router.shell.router import Address, close_workshop, open_workshop, serve
 from cody_oai_router.shell.router import run as run_router
 from cody_oai_router.simulator import DEMO_TOKEN, Simulator
 from cody_oai_router.simulator.wire import Received
@@ -102,16 +103,20 @@ def settings_of(upstream: int, variables: Mapping[str, str]) -> Settings:
 
 @contextlib.asynccontextmanager
 async def router(
-    upstream: int, variables: Mapping[str, str] | None = None, *, demo: bool = False
+    upstream: int, variables: Mapping[str, str] | None = None, *, demo: bool = False, asks_at_start: bool = False
 ) -> AsyncIterator[Router]:
-    """Runs a router in this loop until the block ends; `upstream` is the port of its Sourcegraph."""
+    """Runs a router in this loop until the block ends; `upstream` is the port of its Sourcegraph.
+
+    One that asks at its start would take the first of what a scenario has its Sourcegraph do.
+    """
     settings = settings_of(upstream, variables or {})
     output = Captured()
     log = Log(output, form=settings.log_format, redactor=Redactor(secrets_of(settings)))
     listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
+    running = run_router if asks_at_start else _serve
     serving = asyncio.create_task(
-        run_router(settings, log, demo=demo, ready=lambda addresses: listening.set_result(addresses[0][1]), stop=stop)
+        running(settings, log, demo=demo, ready=lambda addresses: listening.set_result(addresses[0][1]), stop=stop)
     )
     try:
         await asyncio.wait((serving, listening), return_when=asyncio.FIRST_COMPLETED)
@@ -122,6 +127,16 @@ async def router(
         stop.set()
         await serving
         log.close()
+
+
+async def _serve(
+    settings: Settings, log: Log, *, demo: bool, ready: Callable[[Sequence[Address]], None], stop: asyncio.Event
+) -> None:
+    shop = open_workshop(settings, log, demo=demo)
+    try:
+        await serve(shop, ready=ready, stop=stop)
+    finally:
+        await close_workshop(shop)
 
 
 @contextlib.asynccontextmanager

@@ -107,6 +107,39 @@ def test_the_router_gives_its_own_name() -> None:
     run(scenario())
 
 
+def test_the_start_says_that_there_are_context_filters() -> None:
+    async def scenario() -> None:
+        async with simulated(context_filters=True) as (simulator, port), router(port, asks_at_start=True) as running:
+            while "context filters" not in running.output.text:
+                assert (await get(running, "/health")).status == 200
+            assert [received.path for received in simulator.received] == ["/.api/graphql"]
+            assert (await ask(running)).status == 200
+        assert sum("context filters" in line for line in running.lines) == 1
+
+    run(scenario())
+
+
+def test_a_start_at_which_nobody_can_be_asked_is_a_start_all_the_same() -> None:
+    async def scenario() -> None:
+        async with simulated() as (_, port):
+            pass
+        async with router(port, asks_at_start=True) as running:
+            assert (await get(running, "/health")).status == 200
+        assert ["GET /health" in line for line in running.lines] == [True]
+
+    run(scenario())
+
+
+def test_the_demo_asks_nothing_at_its_start() -> None:
+    async def scenario() -> None:
+        async with simulated(context_filters=True) as (simulator, port):
+            async with router(port, demo=True, asks_at_start=True) as running:
+                assert (await get(running, "/health")).status == 200
+            assert simulator.received == []
+
+    run(scenario())
+
+
 def test_a_site_without_context_filters_is_not_spoken_of() -> None:
     async def scenario() -> None:
         async with both(variables=AUTO) as (_, running):

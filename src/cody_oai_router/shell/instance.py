@@ -1,7 +1,8 @@
 """What we have learnt of the Sourcegraph instance: its models, its roads and what it refuses. Kept in memory, for as long as it holds.
 
 Discovery is lazy (the first request that needs it), one at a time, with a deadline, and each part of it is allowed to fail: an instance
-that says nothing of itself still answers on the LLM API, with the model's name passed as the client wrote it.
+that says nothing of itself still answers on the LLM API, with the model's name passed as the client wrote it. Only whether the site has
+context filters is asked as soon as the router listens; nothing waits for the answer.
 """
 
 import asyncio
@@ -140,6 +141,11 @@ class Instance:
         """Forgets a single sign of a gate: the LLM API has answered."""
         self._gate_seen = 0
 
+    def look_for_context_filters(self) -> None:
+        """Says once, in its own time, that the site has context filters: that is worth knowing before anything is sent to it."""
+        if not self._filters_asked and self._aside is None:
+            self._aside = asyncio.get_running_loop().create_task(self._look_for_context_filters())
+
     async def close(self) -> None:
         """Gives up a discovery that still runs."""
         for task in (self._discovery, self._aside):
@@ -157,8 +163,7 @@ class Instance:
         finally:
             self._asked = True
             self._discovery = None
-        if not self._filters_asked and self._aside is None:
-            self._aside = asyncio.get_running_loop().create_task(self._look_for_context_filters())
+        self.look_for_context_filters()
 
     async def _page(self, path: str, query: str = "") -> bytes | Fault:
         """Gives one page; that it is slow keeps nobody from the others."""
@@ -189,7 +194,6 @@ class Instance:
         return completions_stream.newest_of(release) if release else None
 
     async def _look_for_context_filters(self) -> None:
-        """Says once that there are context filters; nothing waits for this."""
         answer = await self._page(CONTEXT_FILTERS_PATH, CONTEXT_FILTERS)
         self._aside = None
         self._filters_asked = isinstance(answer, bytes)

@@ -35,8 +35,14 @@ async def run(
 ) -> None:
     """Serves until `stop`; raises OSError where it cannot listen."""
     shop = open_workshop(settings, log, demo=demo)
+
+    def listening(addresses: Sequence[Address]) -> None:
+        ready(addresses)
+        if not demo:
+            shop.instance.look_for_context_filters()
+
     try:
-        await serve(shop, ready=ready, stop=stop)
+        await serve(shop, ready=listening, stop=stop)
     finally:
         await close_workshop(shop)
 
