@@ -23,6 +23,7 @@ from typing import Final
 import debian
 import floor
 import libraries
+import names
 from build import source_date
 from image import version_of
 from manual import manual
@@ -110,6 +111,8 @@ shared-library-lacks-prerequisites [usr/lib/cody-oai-router/_internal/*]
 hardening-no-pie [usr/lib/cody-oai-router/cody-oai-router]
 # What an administrator enabled is undone by what enabled it: deb-systemd-helper undoes only its own work.
 maintainer-script-calls-systemctl [prerm:*]
+# What ran runs again, also where it was started and never enabled, and users' own services too.
+maintainer-script-calls-systemctl [postinst:*]
 # There is no public address yet; who publishes the package sets DEBEMAIL.
 bogus-mail-host
 bogus-mail-host-in-debian-changelog
@@ -122,15 +125,15 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="the program as a folder")
     parser.add_argument("output", type=Path, help="where the package goes")
     options = parser.parse_args()
-    version = debian_version(version_of(options.folder / NAME))
+    version = version_of(options.folder / NAME)
     architecture = debian.ARCHITECTURES[platform.machine()]
     date = int(source_date())
     options.output.mkdir(parents=True, exist_ok=True)
-    target: Path = options.output / f"{NAME}_{version}_{architecture}.deb"
+    target: Path = options.output / names.debian(version, architecture)
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder, "tree")
-        stage(options.folder, tree, version, date)
-        describe(tree, version, architecture, depends(options.folder))
+        stage(options.folder, tree, debian_version(version), date)
+        describe(tree, debian_version(version), architecture, depends(options.folder))
         for path in tree.rglob("*"):
             os.utime(path, (date, date), follow_symlinks=False)
         build = ("dpkg-deb", "--root-owner-group", "-Zxz", "--build", tree, target)

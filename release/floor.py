@@ -8,8 +8,16 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-_ASKED: Final = re.compile(r"\(?GLIBC_(\d+(?:\.\d+)+)\)?\s+\S+$", re.MULTILINE)
+# A line of what objdump -p calls version references; versions that a library defines itself are written in another way.
+_ASKED: Final = re.compile(r"^\s+0x[0-9a-f]+ 0x[0-9a-f]+ \d+ GLIBC_(\S+)$", re.MULTILINE)
+# What has no number: the loader has to be able to do it. PRIVATE is glibc's own parts among themselves.
+_ABILITIES: Final = {"ABI_DT_RELR": "2.36", "PRIVATE": "2.0"}
+_NUMBERS: Final = re.compile(r"\d+(\.\d+)+")
 _MAGIC: Final = b"\x7fELF"
+
+
+class Unknown(Exception):
+    """A program asks for something of glibc of which nothing says since when there is it."""
 
 
 def report(folder: Path, ceiling: str | None) -> list[str]:
@@ -41,14 +49,13 @@ def _begins(path: Path) -> bytes:
 
 
 def needs(program: Path) -> str:
-    """The newest version of glibc that a program asks for ("2.0" where it asks for none)."""
-    listed = subprocess.run(
-        ["objdump", "-T", program],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return max(_ASKED.findall(listed.stdout), key=version, default="2.0")
+    """The newest version of glibc that a program asks for ("2.0" where it asks for none); raises `Unknown`."""
+    listed = subprocess.run(["objdump", "-p", program], check=True, capture_output=True, text=True)
+    asked = [_ABILITIES.get(word, word) for word in _ASKED.findall(listed.stdout)]
+    unknown = [word for word in asked if not _NUMBERS.fullmatch(word)]
+    if unknown:
+        raise Unknown(f"{program} asks for GLIBC_{unknown[0]}; release/floor.py does not know which glibc has that")
+    return max(asked, key=version, default="2.0")
 
 
 def version(text: str) -> tuple[int, ...]:

@@ -31,6 +31,11 @@ def packed(version: str, system: str, machine: str) -> str:
     return f"{NAME}-{version}-{_SYSTEMS[system]}-{machine}"
 
 
+def debian(version: str, architecture: str) -> str:
+    """The Debian package; only inside does it have the version that Debian sorts by (`1.0~rc1`), as a page of releases allows no `~`."""
+    return f"{NAME}_{version}_{architecture}.deb"
+
+
 def promised(version: str) -> list[str]:
     """Every file of a release but the checksums."""
     package = f"cody_oai_router-{version}"
@@ -39,7 +44,7 @@ def promised(version: str) -> list[str]:
         for machine in machines:
             folder = packed(version, system, machine)
             names += [single(system, machine), f"{folder}.tar.gz", f"{folder}.cdx.json"]
-    names += [f"{NAME}_{version}_{machine}.deb" for machine in _DEBIAN]
+    names += [debian(version, architecture) for architecture in _DEBIAN]
     names += [f"{packed(version, 'linux', machine)}.oci.tar" for machine in MACHINES["linux"]]
     return sorted(names)
 

@@ -116,14 +116,85 @@ def test_units_wait_longer_than_answers_get() -> None:
         assert float(Unit(kind)["Service"]["TimeoutStopSec"]) > grace
 
 
-@pytest.mark.parametrize("script", deb.SCRIPTS)
-def test_a_script_neither_enables_nor_starts(script: str) -> None:
-    text = (PARTS / script).read_text(encoding="utf-8")
-    assert text.startswith("#!/bin/sh\n")
-    assert "enable" not in text.replace("enabled", "")
-    assert " start" not in text.replace("started", "")
-    done = subprocess.run(["/bin/sh", "-n", PARTS / script], check=False, capture_output=True, text=True, timeout=30)
-    assert (done.returncode, done.stderr) == (0, "")
+class Machine:
+    """A machine with systemd on which scripts run; `asked` is what they ask of it. Their /run is a folder of the test."""
+
+    def __init__(self, folder: Path, *, active: bool = False, users: str = "") -> None:
+        self._folder = folder
+        self._asked = folder / "asked"
+        (folder / "run/systemd/system").mkdir(parents=True)
+        tool = f"""#!/bin/sh
+            case "$*" in
+                *is-active*) exit {0 if active else 3} ;;
+                *list-units*) printf '{users}'; exit 0 ;;
+            esac
+            echo "${{0##*/}} $*" >>{self._asked}
+        """
+        for name in ("systemctl", "deb-systemd-invoke"):
+            (folder / name).write_text(tool)
+            (folder / name).chmod(0o755)
+
+    def run(self, script: str, *arguments: str) -> list[str]:
+        """Runs a script; gives what it asked of systemd but for reading units anew."""
+        text = (PARTS / script).read_text(encoding="utf-8").replace("/run/", f"{self._folder}/run/")
+        self._asked.write_text("")
+        path = f"{self._folder}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["/bin/sh", "-c", text, script, *arguments],
+            check=False, capture_output=True, text=True, timeout=30, env={"PATH": path},
+        )  # fmt: skip
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        return [line for line in self._asked.read_text().splitlines() if "daemon-reload" not in line]
+
+    @property
+    def left(self) -> list[str]:
+        """What the scripts have left in /run."""
+        return [path.name for path in (self._folder / "run").iterdir() if path.name != "systemd"]
+
+
+STOP = "deb-systemd-invoke stop cody-oai-router.service"
+START = "systemctl start cody-oai-router.service"
+DISABLE = "systemctl --quiet --no-reload disable cody-oai-router.service"
+
+
+def test_an_installation_starts_nothing(tmp_path: Path) -> None:
+    assert Machine(tmp_path).run("postinst", "configure") == []
+
+
+def test_an_upgrade_stops_what_runs_and_starts_it_again(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, active=True)
+    assert machine.run("prerm", "upgrade", "1.2.4") == [STOP]
+    assert machine.run("postrm", "upgrade", "1.2.4") == []
+    assert machine.run("postinst", "configure", "1.2.3") == [START]
+    assert machine.left == []
+
+
+def test_an_upgrade_of_what_does_not_run_starts_nothing(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    assert machine.run("prerm", "upgrade", "1.2.4") == machine.run("postinst", "configure", "1.2.3") == []
+
+
+@pytest.mark.parametrize(("before", "after"), [("upgrade", "abort-upgrade"), ("remove", "abort-remove")])
+def test_what_an_attempt_has_stopped_runs_again_after_it_failed(tmp_path: Path, before: str, after: str) -> None:
+    machine = Machine(tmp_path, active=True)
+    assert machine.run("prerm", before)[0] == STOP
+    assert machine.run("postinst", after) == [START]
+
+
+def test_removal_stops_and_disables_and_a_later_installation_starts_nothing(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, active=True)
+    assert machine.run("prerm", "remove") == [STOP, DISABLE]
+    assert machine.run("postrm", "remove") == machine.run("postrm", "purge") == []
+    assert machine.left == []
+    assert machine.run("postinst", "configure") == []
+
+
+def test_users_own_services_are_restarted_where_they_run(tmp_path: Path) -> None:
+    users = "user@1000.service loaded active running User Manager\\nuser@1001.service loaded active running x\\n"
+    restarts = [
+        f"systemctl --quiet --user --machine={user}@ try-restart cody-oai-router.service" for user in (1000, 1001)
+    ]
+    assert Machine(tmp_path, users=users).run("postinst", "configure", "1.2.3") == restarts
 
 
 def test_the_manual_has_every_command_and_variable() -> None:

@@ -34,6 +34,11 @@ def test_no_two_files_of_a_release_have_one_name() -> None:
     assert "cody-oai-router-1.2.3-linux-aarch64.oci.tar" in promised
 
 
+def test_a_version_before_a_release_is_named_as_python_names_it() -> None:
+    assert names.debian("1.2.3rc1", "amd64") == "cody-oai-router_1.2.3rc1_amd64.deb"
+    assert names.debian("1.2.3rc1", "amd64") in names.promised("1.2.3rc1")
+
+
 def test_a_release_that_is_whole_has_nothing_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in (*names.promised(__version__), "SHA256SUMS"):
         (tmp_path / name).touch()
