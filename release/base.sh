@@ -27,7 +27,7 @@ done
 if [ ! -e "$root/.ready" ]; then
     rm -rf "$root"
     debootstrap --variant=minbase --keyring="$KEYRING" \
-        --include=build-essential,libffi-dev,patchelf,pkg-config,zlib1g-dev "$SUITE" "$root"
+        --include=build-essential,libffi-dev,libuv1,patchelf,pkg-config,zlib1g-dev "$SUITE" "$root"
     touch "$root/.ready"
 fi
 mirror=$(sed -n 's/^deb \([^ ]*\) .*/\1/p' "$root/etc/apt/sources.list" | head -n 1)
@@ -80,7 +80,10 @@ triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 cp -a /usr/lib/$triplet/libffi.so.7* /lib/$triplet/libz.so.1* $prefix/lib/
 mkdir -p $prefix/licences
 cp "/src/$OPENSSL/LICENSE.txt" $prefix/licences/OpenSSL.txt
-for library in libffi7 zlib1g; do cp /usr/share/doc/$library/copyright $prefix/licences/$library.txt; done
+# Of what Python has in it, and of libuv, which uvloop has in it and whose licence its wheel has not.
+cp "/src/$PYTHON/Doc/license.rst" $prefix/licences/Python-parts.txt
+sed '/\*\//q' "/src/$PYTHON/Modules/_hacl/Hacl_Hash_SHA2.c" >$prefix/licences/HACL.txt
+for library in libffi7 libuv1 zlib1g; do cp /usr/share/doc/$library/copyright $prefix/licences/$library.txt; done
 rm -rf $prefix/lib/*.a $prefix/lib/cmake $prefix/lib/python3.*/config-*/*.a
 find $prefix -name __pycache__ -prune -exec rm -rf {} +
 for file in $(find $prefix/bin $prefix/lib -type f \( -name '*.so*' -o -name 'python3.??' \)); do

@@ -1,13 +1,22 @@
 """What a connection does between exchanges and at their edges."""
 
 import asyncio
+import sys
 
 import pytest
 
-from cody_oai_router.http1 import ConnectionLost, Outgoing
+from cody_oai_router.http1 import ConnectionLost, Outgoing, proactor
 from http1.peers import PATIENT, Run, answering, client_of, get, origin
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture(
+    autouse=True, params=[True] if sys.platform == "win32" else [False, True], ids=["", "sliced"].__getitem__
+)
+def _sending(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way to send: that for the loop of Windows works with the others too."""
+    monkeypatch.setattr(proactor, "PROACTOR", request.param)
 
 
 def test_a_large_request_in_several_parts_arrives_whole(run: Run) -> None:

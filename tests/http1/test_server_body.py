@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from cody_oai_router.http1 import Request, Response, ServerExchange, ServerLimits, server_body
+from cody_oai_router.http1 import Request, Response, ServerExchange, ServerLimits, proactor
 from cody_oai_router.http1.limits import ByteBudget
 from http1.peers import FakeApplication, Run, serving, wire
 
@@ -17,7 +17,7 @@ MIB = 1024 * 1024
 )
 def _receiver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each kind of receiver: that for the loop of Windows works with the others too."""
-    monkeypatch.setattr(server_body, "PROACTOR", request.param)
+    monkeypatch.setattr(proactor, "PROACTOR", request.param)
 
 
 class ToldBudget(ByteBudget):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cody_oai_router.http1 import Client, Clocks, ConnectFailed, Origin, TLSFailed
+from cody_oai_router.http1 import Client, Clocks, ConnectFailed, Origin, Outgoing, TLSFailed, proactor
 from cody_oai_router.http1.tls import explain_tls
 from http1.certificates import OPENSSL, Authority
 from http1.peers import PATIENT, FakeOrigin, FakeSink, Run, Script, answering, get, pulse
@@ -194,6 +194,34 @@ def test_a_client_certificate_that_is_missing_and_one_that_is_there(run: Run, au
             async with tls_client(port, own) as client:
                 assert await (await client.send(get(), PATIENT)).read(10) == b"ok"
             await served
+
+    run(main())
+
+
+@pytest.mark.parametrize("sliced", [False, True])
+def test_a_large_request_over_tls(
+    run: Run, authority: Authority, good: Path, monkeypatch: pytest.MonkeyPatch, sliced: bool
+) -> None:
+    monkeypatch.setattr(proactor, "PROACTOR", sliced)
+    parts = [b"a" * 700_000, bytes(range(256)) * 8_000]
+
+    async def main() -> None:
+        received: list[bytes] = []
+
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            for _ in range(2):
+                await reader.readuntil(b"\r\n\r\n")
+                received.append(await reader.readexactly(sum(map(len, parts))))
+                writer.write(OK)
+            await reader.read()
+
+        async with (
+            tls_origin(server_context(good), script) as (_, port),
+            tls_client(port, trusting(authority.certificate)) as client,
+        ):
+            for _ in range(2):
+                assert await (await client.send(Outgoing(b"POST", b"/", b"", parts), PATIENT)).read(10) == b"ok"
+        assert received == [b"".join(parts)] * 2
 
     run(main())
 

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
+from cody_oai_router.http1 import proactor
 from cody_oai_router.http1.errors import ConnectionLost
 from cody_oai_router.http1.incoming import Incoming
+from cody_oai_router.http1.upload import Upload
 
 if TYPE_CHECKING:
     from cody_oai_router.http1.pool import Pool
@@ -19,13 +21,14 @@ _COPY_BELOW: Final = 16 * 1024
 class ClientConnection(asyncio.Protocol):
     """The protocol of a connection to the origin or its proxy."""
 
-    __slots__ = ("_exchange", "_pool", "_transport", "idle_since", "idle_since_wall", "reused")
+    __slots__ = ("_exchange", "_pool", "_transport", "_upload", "idle_since", "idle_since_wall", "reused")
 
     _transport: asyncio.Transport
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._exchange: Incoming | None = None
+        self._upload: Upload | None = None
         self.reused = False
         self.idle_since = 0.0
         self.idle_since_wall = 0.0
@@ -40,6 +43,11 @@ class ClientConnection(asyncio.Protocol):
             self._exchange.receive(data)
         else:
             self.drop()
+
+    def resume_writing(self) -> None:
+        """The system has taken what it was given."""
+        if self._upload is not None:
+            self._upload.go_on()
 
     def eof_received(self) -> bool | None:
         """The origin has said all it will say."""
@@ -61,6 +69,9 @@ class ClientConnection(asyncio.Protocol):
         self._exchange = exchange
         if sum(map(len, parts)) < _COPY_BELOW:
             self._transport.write(b"".join(parts))
+        elif proactor.PROACTOR:
+            self._upload = Upload(self._transport, parts)
+            self._upload.go_on()
         else:
             self._transport.writelines([part for part in parts if part])
 
@@ -76,7 +87,7 @@ class ClientConnection(asyncio.Protocol):
 
     def unsent(self) -> int:
         """Count the bytes of the request that the system has not taken yet."""
-        return self._transport.get_write_buffer_size()
+        return self._transport.get_write_buffer_size() + (0 if self._upload is None else self._upload.left)
 
     def finished(self, *, keep: bool) -> None:
         """The exchange is complete: back into the pool, or close."""
@@ -90,13 +101,14 @@ class ClientConnection(asyncio.Protocol):
             self._pool.discard(self)
             self._transport.close()
         else:
+            self._upload = None
             if not self._transport.is_reading():
                 self._transport.resume_reading()
             self._pool.release(self)
 
     def drop(self) -> None:
         """Close at once, whatever is going on."""
-        self._exchange = None
+        self._exchange = self._upload = None
         self._pool.discard(self)
         self._transport.abort()
 

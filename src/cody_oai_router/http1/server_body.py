@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING, Final
 
 from cody_oai_router.http1.framing import Chunked, FramingError
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
 
 _FIRST: Final = 1024 * 1024
 """Memory for a body before most of it has come; then it doubles."""
-
-PROACTOR: Final = sys.platform == "win32"
-"""Whether the loop is that of Windows: it reads into memory of its own, and as much as there is."""
 
 
 def initial_size(length: int) -> int:

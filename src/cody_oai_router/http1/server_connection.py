@@ -13,7 +13,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
-from cody_oai_router.http1 import server_body
+from cody_oai_router.http1 import proactor
 from cody_oai_router.http1.heads import Refusal, may_begin_request, read_request_head
 from cody_oai_router.http1.messages import Request, Response
 from cody_oai_router.http1.server_body import ChunkedReceiver, CopyingReceiver, SizedReceiver, initial_size
@@ -67,7 +67,7 @@ class ServerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first head, unless there are too many connections."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
-        if server_body.PROACTOR:
+        if proactor.PROACTOR:
             # That loop sets it for connections that it opens, and forgets those that it accepts.
             with suppress(OSError):
                 transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -265,7 +265,7 @@ class ServerConnection(asyncio.Protocol):
         self._request = request
         self.body_progress()
         if not request.chunked:
-            receives = CopyingReceiver if server_body.PROACTOR else SizedReceiver
+            receives = CopyingReceiver if proactor.PROACTOR else SizedReceiver
             self._take_over(receives(self, request.length, first))
             return
         receiver = ChunkedReceiver(self, self._limits.body_bytes)
@@ -276,7 +276,7 @@ class ServerConnection(asyncio.Protocol):
     def _take_over(self, protocol: asyncio.BaseProtocol) -> None:
         # uvloop chooses how it reads when reading starts, so a change of protocol must stop and start it. The loop of Windows
         # would start a second read beside the one that it has not begun yet, into the same memory.
-        if not server_body.PROACTOR:
+        if not proactor.PROACTOR:
             self._transport.pause_reading()
         self._transport.set_protocol(protocol)
         self._transport.resume_reading()
