@@ -181,10 +181,88 @@ def test_the_default_answers_for_unknown_and_missing_names(name: str, default: s
 
 
 def test_without_a_listing_names_pass_unchanged() -> None:
-    empty = Catalogue((), aliases={"mine": "a::b::c"}, default="d::e::f")
+    empty = Catalogue((), aliases={"mine": "a::b::c"}, default=None)
     assert empty.resolve("gpt-4", reasoning=True) == Resolved("gpt-4", "unlisted")
     assert empty.resolve("mine") == Resolved("a::b::c", "alias")
-    assert empty.resolve("") == Resolved("d::e::f", "default")
+    assert empty.resolve("") is None
+
+
+@pytest.mark.parametrize("default", ["d::e::f", "gpt-4o"])
+def test_without_a_listing_the_default_answers_for_what_is_no_reference(default: str) -> None:
+    empty = Catalogue((), aliases={"mine": "a::b::c"}, default=default)
+    for name in ("gpt-4", "gpt-4o", ""):
+        assert empty.resolve(name) == Resolved(default, "default")
+    for name in ("anthropic/claude-3-opus", "a::b::d"):
+        assert empty.resolve(name) == Resolved(name, "unlisted")
+    assert empty.resolve("mine") == Resolved("a::b::c", "alias")
+
+
+def listing(*ids: str) -> Catalogue:
+    """A catalogue of models by their short ids, of which those with `thinking` in them think."""
+    models = [Model(ref=f"p::v1::{one}", abilities=REASONING if "thinking" in one else CHAT) for one in ids]
+    return Catalogue(models, aliases={}, default=None)
+
+
+@pytest.mark.parametrize(
+    ("ids", "name", "expected"),
+    [
+        # The newest of its kind, wherever it is listed.
+        (("gemini-1.5-pro-002", "gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.0-pro"), "gemini-3-pro", "gemini-2.5-pro"),
+        (("claude-sonnet-4-5-latest", "claude-sonnet-4-latest"), "claude-sonnet", "claude-sonnet-4-5-latest"),
+        (("claude-sonnet-4-latest", "claude-sonnet-4-5-latest"), "claude-sonnet-5", "claude-sonnet-4-5-latest"),
+        # The same kind goes before a newer one, and one that says no more than was asked before one that does.
+        (("claude-sonnet-4-5-latest", "claude-3-5-haiku-latest"), "claude-haiku-4-5", "claude-3-5-haiku-latest"),
+        (("gpt-4o-mini", "gpt-4.1"), "gpt-4", "gpt-4.1"),
+        (("gpt-4o", "gpt-4o-mini"), "gpt-5-mini", "gpt-4o-mini"),
+        # The same version goes before a newer one.
+        (("claude-opus-5", "claude-opus-4-1"), "claude-opus-4", "claude-opus-4-1"),
+        # A model that thinks only where the name says so.
+        (("claude-sonnet-4-latest", "claude-sonnet-5-thinking"), "claude-sonnet-5-latest", "claude-sonnet-4-latest"),
+        (("gpt-4o", "gpt-5"), "gpt-3.5-turbo", "gpt-4o"),
+        (("claude-sonnet-4-latest", "claude-sonnet-4-thinking"), "claude-sonnet-5-thinking", "claude-sonnet-4-thinking"),
+        (("gpt-4o", "o4-mini", "o3"), "o1-mini", "o4-mini"),
+    ],
+)  # fmt: skip
+def test_the_model_of_a_family(ids: tuple[str, ...], name: str, expected: str) -> None:
+    resolved = listing(*ids).resolve(name)
+    assert resolved is not None
+    assert (resolved.ref, resolved.how) == (f"p::v1::{expected}", "family")
+
+
+def test_an_id_goes_before_the_providers_own_name() -> None:
+    theirs = Model(ref="a::v2::claude-3.5-byok", name="claude-3-5-sonnet-20241022", abilities=CHAT)
+    ours = Model(ref="a::v1::claude-3-5-sonnet-latest", name="claude-3-5-sonnet-latest", abilities=CHAT)
+    assert catalogue(theirs, ours).resolve("claude-3-5-sonnet-20241022") == Resolved(ours.ref, "name", ours)
+    assert catalogue(theirs).resolve("claude-3-5-sonnet-20241022") == Resolved(theirs.ref, "name", theirs)
+
+
+def test_of_two_with_one_name_the_one_that_can_more_is_meant() -> None:
+    less = Model(ref="a::v1::m", abilities=frozenset({"chat"}))
+    more = Model(ref="b::v1::m", abilities=frozenset({"chat", "vision", "tools"}))
+    resolved = catalogue(less, more).resolve("m")
+    assert resolved is not None
+    assert resolved.ref == more.ref
+
+
+def test_a_sibling_may_think_extendedly() -> None:
+    both = listing("claude-3-7-sonnet-latest", "claude-3-7-sonnet-extended-thinking")
+    resolved = both.resolve("claude-3-7-sonnet", reasoning=True)
+    assert resolved is not None
+    assert (resolved.ref, resolved.reasoning_chosen) == ("p::v1::claude-3-7-sonnet-extended-thinking", True)
+
+
+def test_the_default_has_a_sibling_too_where_it_is_a_name() -> None:
+    by_name = catalogue(default="claude-sonnet-4").resolve("unknown", reasoning=True)
+    assert by_name == found("default", THINKING, reasoning_chosen=True)
+    assert catalogue(default=SONNET.ref).resolve("unknown", reasoning=True) == found("default", SONNET)
+
+
+def test_an_alias_may_name_another() -> None:
+    names = {"fast": "small", "small": GEMINI.ref, "round": "about", "about": "round"}
+    assert catalogue(aliases=names).resolve("fast") == found("alias", GEMINI)
+    assert catalogue(aliases=names).resolve("round") == Resolved("about", "alias")
+    # What the listing has is meant before an alias of the same name.
+    assert catalogue(aliases={"mine": "gpt-4o", "gpt-4o": GEMINI.ref}).resolve("mine") == found("alias", GPT_4O)
 
 
 @pytest.mark.parametrize("name", ["a\r\nx-evil: 1", "a\x00", "\x1b[31m", "a\u2028b"])

@@ -60,7 +60,17 @@ def test_a_site_of_which_nothing_is_known_is_asked_by_the_llm_api() -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
-    ("ref", "since"), [("WorkersAI::v1::llama", 0), (THOUGHTFUL, 8), ("a::v1::m", 99), ("openai::v1::o3", 99)]
+    ("ref", "since"),
+    [
+        ("WorkersAI::v1::llama", 0),
+        (THOUGHTFUL, 8),
+        ("a::v1::m", 99),
+        ("openai::v1::o3", 99),
+        # No full references: the LLM API takes none of these.
+        ("claude-sonnet-4", 1),
+        ("anthropic/claude-sonnet-4", 1),
+        ("a::m", 1),
+    ],
 )
 def test_some_models_go_by_codys_stream_whatever_is_asked(version: int | None, ref: str, since: int) -> None:
     road = choose(needing(frozenset()), Resolved(ref, "exact"), Site(version), "auto")

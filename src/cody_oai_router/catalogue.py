@@ -27,7 +27,11 @@ MAX_REMEMBERED: Final = 1024
 MAX_COMPARED: Final = 128
 
 _DATE: Final = re.compile(r"-(20\d{6}|20\d\d-\d\d-\d\d)$")
-_THINKING: Final = re.compile(r"^(.*?)-thinking(-latest)?$")
+_THINKING: Final = re.compile(r"^(.*?)(-extended)?-thinking(-latest)?$")
+_WORDS: Final = re.compile(r"[a-z]+")
+_NUMBERS: Final = re.compile(r"\d{1,9}")
+# What makes one of several models with the same name the better one: it can be asked for more.
+_PRIZED: Final = frozenset({"vision", "tools"})
 _REASONING_NAME: Final = re.compile(r"thinking|^o\d|^gpt-5|reason|deepseek-r\d")
 
 
@@ -118,13 +122,15 @@ class Catalogue:
     def _resolve(self, name: str, *, reasoning: bool) -> Resolved | None:
         name = name.removeprefix("models/")
         found = self._direct(name) if name else None
-        if found is None and self._default:
-            direct = self._direct(self._default) or Resolved(self._default, "default")
-            return msgspec.structs.replace(direct, how="default")
-        if found is None or not reasoning or found.how == "exact" or found.model is None:
-            return found
-        sibling = self._thinking_sibling(found.model)
-        return Resolved(sibling.ref, found.how, sibling, reasoning_chosen=True) if sibling else found
+        how = found.how if found is not None else "default"
+        if self._default and (found is None or (how == "unlisted" and not _is_reference(name))):
+            found, how = self._direct(self._default) or Resolved(self._default, "default"), "default"
+        if found is None:
+            return None
+        sibling = self._thinking_sibling(found.model) if reasoning and found.how != "exact" and found.model else None
+        if sibling is not None:
+            return Resolved(sibling.ref, how, sibling, reasoning_chosen=True)
+        return msgspec.structs.replace(found, how=how)
 
     def nearest(self, name: str) -> list[str]:
         """Gives the three short names that look most like `name`."""
@@ -173,8 +179,13 @@ class Catalogue:
         return Resolved(model.ref, "family", model) if model else None
 
     def _aliased(self, target: str) -> Resolved:
-        """Follows an alias one step; a target that the listing does not have is believed, since the user wrote it."""
+        """Follows an alias; a target that neither the listing nor another alias has is believed, since the user wrote it."""
+        followed: set[str] = set()
         model = self._by_ref.get(target) or self._named(target)
+        while model is None and target in self._aliases and target not in followed:
+            followed.add(target)
+            target = self._aliases[target]
+            model = self._by_ref.get(target) or self._named(target)
         return Resolved(model.ref if model else target, "alias", model)
 
     def _named(self, name: str) -> Model | None:
@@ -185,16 +196,17 @@ class Catalogue:
         return _first_match(self._chat, name)
 
     def _family(self, name: str) -> Model | None:
-        """Gives the model whose name begins most like `name`; the first word at least must be the same."""
-        wanted = normalised(name.rpartition("/")[2])
-        kin = [model for model in self._chat if _first_word(normalised(model.id)) == _first_word(wanted)]
-        thinking = "thinking" in wanted
+        """Gives the newest model of the same family and kind (`sonnet`, `pro`, `mini`); the first word must be the same."""
+        wanted = normalised(name.rpartition("/")[2][:MAX_COMPARED])
+        kind, version, thinks = _kind(wanted), _version(wanted), bool(_REASONING_NAME.search(wanted))
 
-        def likeness(model: Model) -> tuple[bool, bool, int]:
-            name = normalised(model.id)
-            return (not model.deprecated, ("thinking" in name) == thinking, _common(name, wanted))
+        def likeness(model: Model) -> tuple[bool, bool, int, int, int, tuple[int, ...]]:
+            its_kind, its_version = _kind(normalised(model.id)), _version(normalised(model.id))
+            alike = len(set(kind) & set(its_kind)), -len(set(its_kind) - set(kind))
+            return (not model.deprecated, model.reasons == thinks, *alike, _common(version, its_version), its_version)
 
-        return max(kin, key=likeness, default=None)
+        kin = [model for model in self._chat if _kind(normalised(model.id))[:1] == kind[:1]]
+        return max(kin, key=likeness, default=None) if kind else None
 
     def _thinking_sibling(self, model: Model) -> Model | None:
         """Finds the variant of a model that thinks: `claude-sonnet-4-thinking-latest` of `claude-sonnet-4-latest`."""
@@ -246,19 +258,33 @@ def normalised(name: str) -> str:
 
 
 def _first_match(models: Iterable[Model], name: str) -> Model | None:
-    """Goes through the models by exact id, provider's name, then normalised id; not deprecated and not thinking first."""
-    rows = sorted(models, key=lambda model: (model.deprecated, model.reasons))
+    """Goes through the models by id, then by the provider's own name for them, each as it is and then normalised.
+
+    Of several with the same name it takes one that is not deprecated, does not think, and can do most.
+    """
+    rows = sorted(models, key=lambda model: (model.deprecated, model.reasons, -len(model.abilities & _PRIZED)))
     wanted = normalised(name)
-    found = [model for model in rows if model.id == name] or [model for model in rows if model.name == name]
-    found = found or [model for model in rows if wanted in (normalised(model.id), normalised(model.name))]
+    found = [model for model in rows if model.id == name] or [model for model in rows if normalised(model.id) == wanted]
+    # Ids first: the provider's names are not unique, and one of a bring-your-own-key model has a date (contract §6.3).
+    found = found or [model for model in rows if model.name == name]
+    found = found or [model for model in rows if model.name and normalised(model.name) == wanted]
     return found[0] if found else None
 
 
-def _first_word(name: str) -> str:
-    return re.split(r"[-:/]", name, maxsplit=1)[0]
+def _is_reference(name: str) -> bool:
+    """Whether a name says which provider's model it means, as instances that list nothing take it."""
+    return "::" in name or "/" in name
 
 
-def _common(one: str, other: str) -> int:
+def _kind(name: str) -> list[str]:
+    return _WORDS.findall(name)
+
+
+def _version(name: str) -> tuple[int, ...]:
+    return tuple(map(int, _NUMBERS.findall(name)))
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
     length = 0
     for mine, theirs in zip(one, other, strict=False):
         if mine != theirs:

@@ -49,7 +49,7 @@ def choose(prompt: Prompt, resolved: Resolved, site: Site, api: Api, traits: Tra
     by_llm, by_cody = _roads(site.api_version)
     if api != "auto":
         return by_cody if api == "cody" else by_llm
-    if site.gated or _is_refused_by_grammar(resolved):
+    if site.gated or _is_refused_by_grammar(resolved.ref, site):
         return by_cody
     wanted = needs(prompt, traits or traits_of(prompt), thinks="thinking" in resolved.ref)
     if not wanted:
@@ -67,9 +67,13 @@ def _roads(api_version: int | None) -> tuple[Road, Road]:
     return Road("llm", 0, llm_api(api_version), counts), Road("cody", version, cody_stream(version), counts)
 
 
-def _is_refused_by_grammar(resolved: Resolved) -> bool:
-    """Tells whether the LLM API would refuse a reference for its capitals (contract §2.4, trap 54)."""
-    return resolved.ref != resolved.ref.lower()
+def _is_refused_by_grammar(ref: str, site: Site) -> bool:
+    """Tells whether the LLM API would refuse a name that Cody's stream takes.
+
+    Capitals (contract §2.4, trap 54), and names that are no full reference (§6.3), which is worth a try only where that endpoint is known:
+    the refusal of the LLM API says how to write them.
+    """
+    return ref != ref.lower() or (ref.count("::") < 2 and bool(site.api_version))  # noqa: PLR2004 - provider::apiVersion::modelId
 
 
 def _carried(wanted: frozenset[Need], road: Road) -> tuple[int, int]:
