@@ -8,7 +8,8 @@ import pytest
 
 from cody_oai_router.answering import chain_of
 from cody_oai_router.conversation import Format, Prompt, TextPart, Tool, Turn
-from cody_oai_router.events import Adapted, CallArguments, CallStart, Event, Failed, Stop, Text, Usage
+from cody_oai_router.events import Adapted, CallArguments, CallStart, Event, Failed, Rewritten, Stop, Text, Usage
+from cody_oai_router.faults import HOLLOW_TOOL_CALLS
 from cody_oai_router.relay import Chain
 
 NONCE = "0123456789ab"
@@ -50,26 +51,30 @@ def text_of(events: list[Event]) -> str:
         asked(stream=True, tools=(TOOL,), tool_choice="required"),
         asked(stream=True, parallel_calls=False),
         asked(stream=True, format=Format(kind="json_schema", name="s", schema=SCHEMA, strict=True)),
-        asked(stream=True, include_usage=True),
+        # What a whole answer took is told when it is there.
         asked(),
+        asked(tools=(TOOL,)),
     ],
 )
-def test_most_answers_need_nothing(prompt: Prompt) -> None:
-    assert chain_of(prompt, called=(), nonce=NONCE, counts=True) is None
+@pytest.mark.parametrize("counts", [True, False])
+def test_most_answers_need_nothing(prompt: Prompt, counts: bool) -> None:
+    assert chain_of(prompt, called=(), nonce=NONCE, counts=counts) is None
 
 
 @pytest.mark.parametrize(
     ("prompt", "counts", "estimated"),
     [
-        (asked(), False, True),
+        (asked(), False, False),
         (asked(stream=True, include_usage=True), False, True),
         (asked(stream=True), False, False),
-        (asked(), True, False),
-        (asked(stop=("X",)), True, True),
+        # Nothing promises a count, whatever the instance.
+        (asked(stream=True, include_usage=True), True, True),
+        (asked(stream=True), True, False),
+        (asked(stop=("X",)), True, False),
         (asked(stream=True, stop=("X",)), True, False),
         (asked(stream=True, include_usage=True, stop=("X",)), True, True),
-        (asked(tools=(TOOL,), parallel_calls=False), True, True),
-        (asked(tools=(TOOL,)), True, False),
+        (asked(tools=(TOOL,), parallel_calls=False), True, False),
+        (asked(stream=True, tools=(TOOL,)), True, False),
     ],
 )
 def test_tokens_are_estimated_where_nobody_else_counts_and_somebody_looks(
@@ -84,6 +89,43 @@ def test_tokens_are_estimated_where_nobody_else_counts_and_somebody_looks(
         assert usages[0].completion_tokens == 1
         assert usages[0].estimated
         assert out[-1] == Adapted("usage:estimated")
+
+
+LATER: list[Event] = [Text("Hello wor"), Rewritten("Hello Bob"), Text(" and END more"), Stop("stop")]
+STRICT = Format(kind="json_schema", name="s", schema=SCHEMA, strict=True)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        asked(stop=("END", "wor")),
+        asked(stop=("END", "wor"), stream=True, tools=(TOOL,), tool_choice="required"),
+    ],
+)
+def test_where_nothing_is_shown_before_the_end_the_last_text_is_the_text(prompt: Prompt) -> None:
+    out = carried(chain(prompt, counts=False), *[[event] for event in LATER])
+    assert text_of(out) == "Hello Bob and "
+    assert Adapted("text:rewritten") not in out
+
+
+def test_what_a_stream_has_shown_and_reads_otherwise_now_is_told() -> None:
+    out = carried(chain(asked(stream=True, stop=("END",)), counts=False), *[[event] for event in LATER])
+    assert text_of(out) == "Hello wor and "
+    assert Adapted("text:rewritten") in out
+
+
+def test_a_strict_answer_with_calls_in_its_text_is_held_too() -> None:
+    held = asked(stream=True, tools=(TOOL,), format=STRICT)
+    out = carried(chain(held, (TOOL,), counts=False), [Text("ab")], [Rewritten("X")], [Text("Y"), Stop("stop")])
+    assert text_of(out) == "XY"
+    assert Adapted("text:rewritten") not in out
+
+
+def test_text_that_nobody_looks_into_passes_with_its_rewriting() -> None:
+    out = carried(chain(asked(stream=True, include_usage=True), counts=False), LATER)
+    assert out[: len(LATER)] == LATER
+    assert isinstance(out[-2], Usage)
+    assert out[-2].completion_tokens == 6  # 23 letters
 
 
 def test_what_upstream_counted_stays() -> None:
@@ -110,6 +152,36 @@ CALLS: list[Event] = [
     CallArguments(1, "{}"),
     Stop("tool_calls"),
 ]
+
+
+RUN_TOGETHER: list[Event] = [*CALLS[:2], Adapted("tool-calls:split"), *CALLS[2:]]
+TOOLS = (TOOL, Tool(name="g"))
+
+
+@pytest.mark.parametrize("prompt", [asked(tools=TOOLS), asked(stream=True, tools=TOOLS, tool_choice="required")])
+def test_a_name_that_was_assumed_is_refused_where_it_can_be_asked_for_again(prompt: Prompt) -> None:
+    out = carried(chain(prompt), RUN_TOGETHER)
+    assert out[:-1] == RUN_TOGETHER[:3]
+    assert isinstance(out[-1], Failed)
+    assert out[-1].fault.code == HOLLOW_TOOL_CALLS
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        asked(tools=(TOOL,), stop=("X",)),
+        asked(stream=True, include_usage=True, tools=TOOLS),
+        asked(stream=True, include_usage=True, tools=(TOOL,), tool_choice="required"),
+    ],
+)
+def test_with_one_tool_a_name_is_certain_and_of_a_stream_the_rest_cannot_be_asked_for(prompt: Prompt) -> None:
+    assert carried(chain(prompt), RUN_TOGETHER)[: len(RUN_TOGETHER)] == RUN_TOGETHER
+
+
+def test_names_of_calls_that_are_dropped_do_not_matter() -> None:
+    out = carried(chain(asked(tools=TOOLS, parallel_calls=False)), RUN_TOGETHER)
+    assert out[-1] == Stop("tool_calls")
+    assert not any(isinstance(event, Failed) for event in out)
 
 
 def test_a_second_call_ends_the_answer_where_one_is_allowed() -> None:
@@ -157,7 +229,7 @@ def test_all_at_once_each_sees_what_the_one_before_it_gives(size: int) -> None:
     assert called(out) == ["Oslo"]  # nor does the sequence in it end the answer
     assert text_of(out).strip() == "Let me see."  # who calls owes no JSON
     assert [event for event in out if isinstance(event, Stop)] == [Stop("tool_calls")]
-    assert {event.note for event in out if isinstance(event, Adapted)} == {"tool-calls:first-kept", "usage:estimated"}
+    assert {event.note for event in out if isinstance(event, Adapted)} == {"tool-calls:first-kept"}
 
 
 def test_a_sequence_is_looked_for_in_the_json_and_not_around_it() -> None:

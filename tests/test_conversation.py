@@ -14,6 +14,7 @@ from cody_oai_router.events import (
     Event,
     Failed,
     Reasoning,
+    Rewritten,
     Stop,
     StopReason,
     Text,
@@ -69,6 +70,8 @@ def test_what_is_held_is_counted_in_characters_of_the_answer() -> None:
     assert collector.size == 0
     steps: list[tuple[Event, int]] = [
         (Text("\u00e9\u00e9"), 2),
+        (Rewritten("\u00e9"), 1),
+        (Text("\u00e9"), 2),
         (Reasoning("hm"), 4),
         (CallStart(0, "id", "name"), 4),
         (CallArguments(0, "{}"), 6),
@@ -86,6 +89,9 @@ def test_what_is_held_is_counted_in_characters_of_the_answer() -> None:
     [
         ([Stop("stop")], Reply()),
         ([Text("a"), Text("b"), Stop("length")], Reply(text="ab", stop="length")),
+        # Nothing of it was shown, so nothing has to be told.
+        ([Text("a"), Text("b"), Rewritten("Xb"), Text("c"), Stop("stop")], Reply(text="Xbc")),
+        ([Text("ab"), Reasoning("hm"), Rewritten(""), Stop("stop")], Reply(reasoning="hm")),
         (
             [
                 CallStart(0, "a", "f"),

@@ -29,6 +29,10 @@ GPT = Model(ref="openai::v1::gpt-4o", abilities=frozenset({"chat"}))
 LIMITED = Model(ref="google::v1::gemini-2.0-flash", abilities=frozenset({"chat"}), max_output=8192)
 SONNET = Model(ref="anthropic::v1::claude-sonnet-4-latest", abilities=frozenset({"chat"}))
 THINKING = Model(ref="anthropic::v1::claude-sonnet-4-thinking-latest", abilities=frozenset({"chat", "reasoning"}))
+CAPPED = Model(ref="anthropic::v1::capped-thinking", abilities=frozenset({"reasoning"}), max_output=8192)
+BARE = Model(ref="anthropic::v1::bare-thinking", abilities=frozenset({"reasoning"}), max_output=16384)
+ROOMY = Model(ref="anthropic::v1::roomy-thinking", abilities=frozenset({"reasoning"}), max_output=20000)
+WIDE = Model(ref="anthropic::v1::wide-thinking", abilities=frozenset({"reasoning"}), max_output=64000)
 MODELS = [GPT, LIMITED, SONNET, THINKING]
 HI = '{"role":"user","content":"hi"}'
 CALL = '{"id":"c","type":"function","function":{"name":"f","arguments":"%s"}}'
@@ -213,6 +217,22 @@ def test_a_limit_is_always_sent(
     found = made(request(limit, model=name), *lessons)
     assert json.loads(b"".join(found.body))["max_tokens"] == tokens
     assert [note for note in found.adapted if note.startswith("max_tokens")] == notes
+
+
+@pytest.mark.parametrize(("model", "tokens"), [(CAPPED, 32000), (BARE, 32000), (ROOMY, 20000), (WIDE, 64000)])
+def test_a_model_that_reasons_may_say_more_than_it_thinks(model: Model, tokens: int) -> None:
+    for client in (None, 500):
+        limit = "" if client is None else f'"max_tokens":{client}'
+        found = made(request(limit, model=model.ref), models=[model])
+        assert json.loads(b"".join(found.body))["max_tokens"] == (client or tokens)
+
+
+def test_a_configured_limit_never_takes_from_the_catalogues() -> None:
+    prompt = openai_chat.read_prompt(request(model=CAPPED.ref).encode())
+    assert isinstance(prompt, Prompt)
+    found = plan(prompt, Resolved(CAPPED.ref, "exact", CAPPED), LLM, frozenset(), Budgets(1, 2), nonce="0af")
+    assert isinstance(found, Plan)
+    assert json.loads(b"".join(found.body))["max_tokens"] == 8192
 
 
 @pytest.mark.parametrize(
@@ -400,8 +420,18 @@ NO_VERSION = "Unsupported API Version (Please update your client)"
     ("road", "outcome"),
     [(cody(9), Again("older")), (cody(1), Again("older")), (cody(0), None), (LLM, None)],
 )
-def test_an_api_version_that_is_refused_gives_way_to_an_older_one(road: Road, outcome: Again | None) -> None:
-    assert again(refusal(NO_VERSION, 406), made(request(), road=road), frozenset({"older"}), api="cody") == outcome
+@pytest.mark.parametrize(
+    ("words", "status"), [(NO_VERSION, 406), (NO_VERSION, 500), ("", 406), ("Not Acceptable", 406), ("<html>406", 406)]
+)
+def test_an_api_version_that_is_refused_gives_way_to_an_older_one(
+    road: Road, outcome: Again | None, words: str, status: int
+) -> None:
+    assert again(refusal(words, status), made(request(), road=road), frozenset({"older"}), api="cody") == outcome
+
+
+def test_a_client_that_is_not_let_in_is_no_matter_of_versions() -> None:
+    words = 'ClientCodyIgnoreCompatibilityError: "client-name" query param is required.'
+    assert again(refusal(words, 406), made(request(), road=cody()), frozenset(), api="cody") is None
 
 
 GATED = Fault(kind="forbidden", message="", code=UPSTREAM_GATE)
@@ -416,6 +446,16 @@ def test_a_closed_llm_api_gives_way_to_codys_stream(
 ) -> None:
     assert again(GATED, made(request(), road=road), frozenset(), api=api) == outcome
     assert again(refusal("licence", 403), made(request(), road=road), frozenset(), api=api) == outcome
+
+
+@pytest.mark.parametrize(
+    ("road", "api", "outcome"),
+    [(LLM, "auto", Again("other-road")), (LLM, "llm", None), (cody(), "auto", None), (cody(), "cody", None)],
+)
+def test_a_model_that_the_llm_api_does_not_have_is_asked_for_on_the_other_road(
+    road: Road, api: Literal["auto", "llm", "cody"], outcome: Again | None
+) -> None:
+    assert again(refusal("Model not found", 404), made(request(), road=road), frozenset(), api=api) == outcome
 
 
 @pytest.mark.parametrize(
@@ -691,4 +731,4 @@ def test_tools_that_are_carried_need_no_finder(known: dict[str, Any]) -> None:
 
 
 def test_without_tools_nothing_is_looked_for() -> None:
-    assert made(request(), road=cody(0)).chain() is None
+    assert made(request('"stream":true'), road=cody(0)).chain() is None

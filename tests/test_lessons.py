@@ -18,6 +18,9 @@ TEXTS: list[tuple[str, Lesson]] = [
     ("messages: first message must use the 'user' role", "begin-with-user"),
     ("stream is not supported", "whole"),
     ("max_tokens should be greater than thinking.budget_tokens", "above-thinking-budget"),
+    ("`max_tokens` must be greater than `thinking.budget_tokens`. Please consult our docs", "above-thinking-budget"),
+    ("max_tokens (8192) must exceed the thinking budget (16000)", "above-thinking-budget"),
+    ("thinking.budget_tokens: must be less than 'max_tokens'", "above-thinking-budget"),
 ]
 WRAPPER = "failed to forward request to apiHandler: handler returned unexpected status code: got 400 want 200, "
 
@@ -35,7 +38,17 @@ def test_a_refusal_teaches_in_every_wrapping(text: str, lesson: Lesson, status: 
     assert {learn(read_fault(status, {}, shape.encode(), 0)) for shape in shapes} == {lesson}
 
 
-@pytest.mark.parametrize("text", ["", "stream_options is not supported", "n must be nil or 1", "message is empty"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "stream_options is not supported",
+        "n must be nil or 1",
+        "message is empty",
+        "thinking.budget_tokens: Input should be greater than or equal to 1024",
+        "max_tokens: Field required",
+    ],
+)
 def test_other_words_teach_nothing(text: str) -> None:
     assert learn(Fault(kind="bad_request", message="message content cannot be empty", said=text)) is None
 

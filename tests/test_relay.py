@@ -9,6 +9,7 @@ from cody_oai_router.conversation import Reply, play
 from cody_oai_router.events import Adapted, CallArguments, CallStart, Event, Failed, Stop, Text, Usage
 from cody_oai_router.faults import EMPTY_ANSWER, Fault
 from cody_oai_router.relay import Adaptation, Chain, Source, Upstream
+from cody_oai_router.sse import Frame, Lines
 from cody_oai_router.upstreams import completions_stream, llm_api
 from strategies import cut, fed, places, wild_bytes
 
@@ -425,3 +426,38 @@ def test_the_chain_goes_from_upstream_to_the_client() -> None:
     holding = Holding()
     assert chained(holding, cutter=Cutting("a")).feed(SAY) == []
     assert holding.given == [A]
+
+
+class Counting:
+    """A reader that counts how often it is asked for texts alone; `more` tells that there is more than text."""
+
+    def __init__(self) -> None:
+        self.tried = 0
+        self.more = False
+        self.ended = self.final = False
+
+    def texts(self, lines: Lines) -> list[Event] | None:
+        self.tried += 1
+        return None if self.more else [Text("t")] * lines.count
+
+    def read(self, frames: list[Frame]) -> list[Event]:
+        return [Text("r")] * len(frames)
+
+    def finish(self) -> list[Event]:
+        return []
+
+
+def test_texts_are_read_in_one_go_and_other_events_are_not_tried_as_texts_each_time() -> None:
+    reader = Counting()
+    made = Source(reader, llm_api.read_reply, event_limit=1000, reply_limit=1000)
+    assert made.feed(b"data: 1\n\n") == [Text("r")]  # the first one tells that it is a stream
+    assert made.feed(b"data: 2\n\ndata: 3\n\n") == [Text("t"), Text("t")]
+    assert made.feed(b"data: 4\n\ndata") == [Text("r")]
+    assert made.feed(b": 5\n\n") == [Text("r")]
+    assert made.feed(b"data: 6\n\n") == [Text("t")]
+    reader.more, reader.tried = True, 0
+    for _ in range(32):
+        assert made.feed(b"data: 7\n\n") == [Text("r")]
+    assert reader.tried == 2
+    reader.more = False
+    assert [made.feed(b"data: 8\n\n") for _ in range(17)][-1] == [Text("t")]

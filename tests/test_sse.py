@@ -138,29 +138,29 @@ def test_limits_start_anew_with_each_event() -> None:
 )
 def test_events_that_are_alike_stay_together(wire: bytes, lines: Lines | None) -> None:
     splitter = Splitter(1000)
-    assert splitter.alike(wire) == lines
-    # Where they are not, nothing was taken: the same bytes can be fed.
-    assert splitter.feed(wire) == Splitter(1000).feed(wire)
-    assert lines is None or lines.frames() == splitter.feed(wire)
+    assert splitter.lines(wire) == lines
+    frames = splitter.cut(wire) if lines is None else lines.frames()
+    assert frames + splitter.finish() == split(wire)
+    assert lines is None or frames == Splitter(1000).cut(wire)
 
 
 @pytest.mark.parametrize("before", [b"d", b"data: a\n", b"event: e\n", b"data: a\n\n\r"])
 def test_in_the_middle_of_an_event_nothing_is_alike(before: bytes) -> None:
     splitter = Splitter()
     splitter.feed(before)
-    assert splitter.alike(b"data: one\n\n") is None
+    assert splitter.lines(b"data: one\n\n") is None
 
 
 def test_after_the_limit_nothing_is_alike() -> None:
     splitter = Splitter(16)
     splitter.feed(b"data: 56789012345\n\n")
     assert splitter.overflowed
-    assert splitter.alike(b"data: one\n\n") is None
+    assert splitter.lines(b"data: one\n\n") is None
 
 
 def test_a_mark_of_byte_order_is_none_after_the_first_event() -> None:
     splitter = Splitter()
-    assert splitter.alike(b"data: one\n\n") == Lines(b"", b"one", 1)
+    assert splitter.lines(b"data: one\n\n") == Lines(b"", b"one", 1)
     assert splitter.feed(b"\xef\xbb\xbfdata: two\n\n") == [Frame(b"", b"\xef\xbb\xbfdata: two", stray=True)]
 
 

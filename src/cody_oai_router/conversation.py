@@ -17,6 +17,7 @@ from cody_oai_router.events import (
     Event,
     Failed,
     Reasoning,
+    Rewritten,
     Stop,
     StopReason,
     Text,
@@ -224,6 +225,9 @@ class Collector:
             case Text():
                 self._text.append(event.text)
                 self.size += len(event.text)
+            case Rewritten():
+                self.size += len(event.text) - sum(map(len, self._text))
+                self._text = [event.text]
             case Reasoning():
                 self._reasoning.append(event.text)
                 self.size += len(event.text)

@@ -4,17 +4,28 @@ A reader makes these from upstream's frames, a writer turns them into the client
 it and end in `assert_never`, so that a new kind makes mypy list every place that must learn it.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from cody_oai_router.faults import Fault
+
+REWRITTEN: Final = "text:rewritten"
 
 StopReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 class Text(msgspec.Struct, frozen=True, gc=False):
     """A piece of the answer's text."""
+
+    text: str
+
+
+class Rewritten(msgspec.Struct, frozen=True, gc=False):
+    """All text so far reads otherwise: `text`, which is never longer, stands in its place, and the pieces that follow go on from there.
+
+    What was shown of it cannot be taken back; then the note `REWRITTEN` tells so.
+    """
 
     text: str
 
@@ -76,4 +87,4 @@ class Failed(msgspec.Struct, frozen=True):
     fault: Fault
 
 
-Event = Text | Reasoning | CallStart | CallArguments | Stop | Usage | Adapted | Failed
+Event = Text | Rewritten | Reasoning | CallStart | CallArguments | Stop | Usage | Adapted | Failed

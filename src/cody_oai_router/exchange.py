@@ -22,10 +22,11 @@ from cody_oai_router.answering import chain_of
 from cody_oai_router.catalogue import Catalogue, Model, Resolved
 from cody_oai_router.checks import Check, check_of
 from cody_oai_router.conversation import FORGOTTEN, Prompt, Role, Tool, Turn
-from cody_oai_router.faults import EMPTY_ANSWER, HOLLOW_TOOL_CALLS, UPSTREAM_GATE, Fault
+from cody_oai_router.faults import API_VERSION_REFUSED, EMPTY_ANSWER, HOLLOW_TOOL_CALLS, UPSTREAM_GATE, Fault
 from cody_oai_router.lessons import Lesson, learn
 from cody_oai_router.relay import Chain
 from cody_oai_router.roads import Api, Road
+from cody_oai_router.sourcegraph.waits import is_of_concurrency
 from cody_oai_router.upstreams import completions_stream
 from cody_oai_router.upstreams import llm_api as llm
 
@@ -43,6 +44,10 @@ _HOW_NOTES: Final = {
 
 # `prediction` came with 5.10 (contract §4.3).
 _PREDICTS_SINCE: Final = 5
+
+# The largest thinking budget that is known, in tokens ("about 16K for Opus", contract §2.2). An answer must be allowed more than that, and
+# a catalogue's limit below it is a convention of Cody's clients: instances took more (contract §6.2).
+_THINKING_BUDGET: Final = 16 * 1024
 
 _WRITERS: Final = {"llm": llm.write_prompt, "cody": completions_stream.write_prompt}
 
@@ -101,7 +106,7 @@ class Plan(msgspec.Struct, kw_only=True):
 class Again(msgspec.Struct, frozen=True):
     """Ask once more: with a lesson learnt, whole instead of streamed, on another road, after a wait (seconds), or just so."""
 
-    why: Literal["lesson", "ask-whole", "empty", "gate", "older", "wait"]
+    why: Literal["lesson", "ask-whole", "empty", "gate", "other-road", "older", "wait"]
     lesson: Lesson | None = None
     wait: float = 0.0
 
@@ -182,11 +187,14 @@ def again(fault: Fault, tried: Plan, before: frozenset[str], *, api: Api, patien
 
     Each reason counts once, except waits, which end with `patience` (seconds), and api-versions, which run out.
     """
-    if tried.road.endpoint == "cody" and "unsupported api version" in fault.said.lower():
+    if tried.road.endpoint == "cody" and fault.code == API_VERSION_REFUSED:
         return Again("older") if completions_stream.older(tried.road.version) is not None else None
-    if fault.code == UPSTREAM_GATE and tried.road.endpoint == "llm" and api == "auto":
-        return Again("gate")
-    if fault.kind == "rate_limited" and "concurren" in fault.said.lower():
+    if tried.road.endpoint == "llm" and api == "auto":
+        if fault.code == UPSTREAM_GATE:
+            return Again("gate")
+        if fault.param == "model":
+            return Again("other-road")
+    if is_of_concurrency(fault):
         wait = max(1.0, float(fault.retry_after or 0))
         return Again("wait", wait=wait) if wait <= patience else None
     lesson: Lesson | None = learn(fault)
@@ -294,13 +302,20 @@ def _max_tokens(
     prompt: Prompt, resolved: Resolved, budgets: Budgets, lessons: frozenset[Lesson], notes: set[str], *, reasons: bool
 ) -> int:
     """Gives the client's limit, else the catalogue's, else the configured one (contract §2.2: never none)."""
-    known = resolved.model.max_output if resolved.model is not None else None
-    tokens = prompt.max_tokens or known or (budgets.reasoning if reasons else budgets.plain)
+    tokens = prompt.max_tokens or _default_tokens(resolved.model, budgets, reasons=reasons)
     if "above-thinking-budget" in lessons and tokens < budgets.reasoning:
         tokens = budgets.reasoning
         if prompt.max_tokens:
             notes.add("max_tokens:raised")
     return tokens
+
+
+def _default_tokens(model: Model | None, budgets: Budgets, *, reasons: bool) -> int:
+    """Gives the catalogue's limit, if thoughts leave room in it for an answer, else the configured one."""
+    known = (model.max_output if model is not None else None) or 0
+    if not reasons:
+        return known or budgets.plain
+    return known if known > _THINKING_BUDGET else max(known, budgets.reasoning)
 
 
 def _note(

@@ -49,6 +49,8 @@ EMPTY_ANSWER: Final = "empty_answer"
 HOLLOW_TOOL_CALLS: Final = "hollow_tool_calls"
 # The code of a refusal that may mean that the endpoint is closed on this instance.
 UPSTREAM_GATE: Final = "upstream_gate"
+# The code of a refusal by which Cody's stream says that it does not know the api-version that it was asked with.
+API_VERSION_REFUSED: Final = "unsupported_api_version"
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +60,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     that programs test, both as OpenAI's error object has them. `retry_after` is in whole seconds, `retry_at` in
     Unix seconds where upstream named a time and nobody here has a clock. `said` holds
     upstream's own words where it refused in words, so that a lesson can be learnt from them. `status` overrides the
-    table's (an upstream 4xx that has no kind of its own).
+    table's (an upstream 4xx that has no kind of its own, or another kind's).
     """
 
     kind: Kind

@@ -34,11 +34,16 @@ _TEXTS: Final[tuple[tuple[str, Lesson], ...]] = (
     ("text content blocks must be non-empty", "fill-blank"),  # Anthropic's own words, behind either endpoint
     ("first message must use the", "begin-with-user"),  # trap 11, in Anthropic's words
     ("stream is not supported", "whole"),  # contract §2.2: an instance before 6.0
-    ("max_tokens should be greater than thinking.budget_tokens", "above-thinking-budget"),  # contract §2.2
 )
+
+# "max_tokens should be greater than thinking.budget_tokens" (contract §2.2); Anthropic itself says "must", with quotes around the names,
+# and others turn it round: a refusal that has all three words says no other thing.
+_BUDGET: Final = ("max_tokens", "thinking", "budget")
 
 
 def learn(fault: Fault) -> Lesson | None:
     """Gives what a refusal teaches, also where it came wrapped in a 500 or 503."""
     words = fault.said.lower()
+    if all(word in words for word in _BUDGET):
+        return "above-thinking-budget"
     return next((lesson for text, lesson in _TEXTS if text in words), None)

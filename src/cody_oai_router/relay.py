@@ -15,6 +15,9 @@ from cody_oai_router.faults import EMPTY_ANSWER, Fault
 from cody_oai_router.sse import Frame, Lines, Splitter
 
 _SPACE: Final = b" \t\r\n"
+# After events that were more than text, as thoughts and arguments of calls are, so many reads are not tried as text: to fail at it
+# costs as much again as to read them (counted).
+_TEXTS_AGAIN: Final = 16
 _NOTHING: Final = "Sourcegraph answered with nothing; ask again."
 
 
@@ -139,6 +142,7 @@ class Source:
         "_event_limit",
         "_read_reply",
         "_reader",
+        "_reads_before_texts",
         "_reply_limit",
         "_size",
         "_splitter",
@@ -162,6 +166,7 @@ class Source:
         self._event_limit = event_limit
         self._reply_limit = reply_limit
         self._splitter: Splitter | None = None  # none until the first byte has told a stream from a whole body
+        self._reads_before_texts = 0
         self._whole: list[bytes] = []
         self._size = 0
         self.failed: Fault | None = None
@@ -176,14 +181,7 @@ class Source:
         """Takes the next bytes of the body."""
         if self.failed is not None or self.complete:
             return []
-        if self._splitter is None:
-            events = self._first(data)
-        else:
-            lines = self._splitter.alike(data)
-            texts = None if lines is None else self._reader.texts(lines)
-            if texts is not None and self._chain is None:
-                return texts
-            events = self._frames(self._splitter.feed(data)) if texts is None else texts
+        events = self._first(data) if self._splitter is None else self._read(self._splitter, data)
         if self._chain is not None and events:
             events = self._checked(self._chain.adapt(events))
             if self._chain.cut and self.failed is None:
@@ -249,6 +247,18 @@ class Source:
             message = "Sourcegraph's answer is longer than MAX_REPLY_BYTES allows."
             return self._fail(Fault(kind="bad_gateway", message=message))
         return []
+
+    def _read(self, splitter: Splitter, data: bytes) -> list[Event]:
+        lines = splitter.lines(data)
+        if lines is None:
+            return self._frames(splitter.cut(data))
+        if not self._reads_before_texts:
+            texts = self._reader.texts(lines)
+            if texts is not None:
+                return texts
+            self._reads_before_texts = _TEXTS_AGAIN
+        self._reads_before_texts -= 1
+        return self._frames(lines.frames())
 
     def _frames(self, frames: list[Frame]) -> list[Event]:
         events = self._reader.read(frames)

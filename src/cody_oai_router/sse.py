@@ -70,8 +70,8 @@ class Splitter:
         self._clean = True  # nothing is held: the next byte begins an event
         self.overflowed = False
 
-    def alike(self, data: bytes) -> Lines | None:
-        """Takes the next bytes where they are whole events of the same name with one line of data each; else takes nothing.
+    def lines(self, data: bytes) -> Lines | None:
+        """Takes the next bytes where they are whole events of the same name with one line of data each; other bytes are for `cut`.
 
         A call for each event costs more than all else that is done with it (counted), so this looks at all of them at once.
         """
@@ -85,24 +85,27 @@ class Splitter:
             start += end + 1
         if data[start - 6 : start] != b"data: ":
             return None
-        self._started = True
         if data.find(b"\n", start) == len(data) - 2:
+            self._started = True
             return Lines(event, data[start:-2], 1)
         between = b"\n\n" + data[:start]
         lines = data[start:-2].replace(between, b"\r")
         if b"\n" in lines:
             return None
+        self._started = True
         # Each line end that is gone has made it shorter by so much: to count them costs as much as to find them (measured).
         gone = (len(data) - start - 2 - len(lines)) // (len(between) - 1)
         return Lines(event, lines, gone + 1)
 
     def feed(self, data: bytes) -> list[Frame]:
         """Takes the next bytes and gives the frames that they complete."""
+        lines = self.lines(data)
+        return self.cut(data) if lines is None else lines.frames()
+
+    def cut(self, data: bytes) -> list[Frame]:
+        """Does the same for bytes of any kind, line by line."""
         if self.overflowed or not data:
             return []
-        alike = self.alike(data)
-        if alike is not None:
-            return alike.frames()
         frames = self._feed_lines(data)
         self._clean = not (self._pieces or self._data or self._event or self._after_cr or self.overflowed)
         return frames

@@ -181,6 +181,14 @@ def test_rounds(given_turns: list[Turn], sent: list[Turn], notes: set[str]) -> N
     assert said == notes
 
 
+@pytest.mark.timeout(30)
+def test_one_id_in_thousands_of_rounds_costs_no_square() -> None:
+    """Legacy calls have no other id; a search from the beginning in each round would take minutes."""
+    rounds = 20_000
+    found, _ = pair_results((calls("a"), result("a", "r")) * rounds)
+    assert [call.id for turn in found for call in turn.calls][-2:] == [f"a_{rounds - 2}", f"a_{rounds - 1}"]
+
+
 def called(arguments: str) -> Turn:
     return Turn(role="assistant", parts=(text("x"),), calls=(ToolCall("a", "f", arguments),))
 

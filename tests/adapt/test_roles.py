@@ -262,6 +262,13 @@ def test_images_go_with_what_is_wrapped() -> None:
     assert adapted(given) == ([sent], {"tool:wrapped"})
 
 
+def test_what_has_a_cache_hint_is_joined_as_parts_though_it_was_no_list() -> None:
+    hinted = Turn(role="user", parts=(TextPart(msgspec.Raw(b'"a"'), msgspec.Raw(b'{"type":"ephemeral"}')),))
+    after = TextPart(msgspec.Raw(rb'"\n\nb"'))
+    merged, _ = adapt_turns((hinted, turn("user", "b")), frozenset({"merge"}))
+    assert merged == (Turn(role="user", parts=(*hinted.parts, after), listed=True),)
+
+
 def test_a_cache_hint_stays_with_its_text() -> None:
     hinted = TextPart(msgspec.Raw(b'"b"'), msgspec.Raw(b'{"type":"ephemeral"}'))
     given = [turn("user", "a"), Turn(role="user", parts=(hinted,), listed=True)]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cody_oai_router.adapt.system import lead_with_system
-from cody_oai_router.conversation import Role, TextPart, Turn
+from cody_oai_router.conversation import ImagePart, Role, TextPart, Turn
 
 
 def text(wire: str, cache: str | None = None) -> TextPart:
@@ -69,6 +69,32 @@ HI = turn("user", "hi")
     ],
 )
 def test_leading_instructions(given_turns: list[Turn], sent: list[Turn], notes: set[str]) -> None:
+    assert lead_with_system(tuple(given_turns)) == (tuple(sent), notes)
+
+
+IMAGE = ImagePart(msgspec.Raw(b'"data:,"'))
+
+
+def shows(role: Role, wire: str) -> Turn:
+    return Turn(role=role, parts=(text(wire), IMAGE), listed=True)
+
+
+@pytest.mark.parametrize(
+    ("given_turns", "sent", "notes"),
+    [
+        ([shows("system", "s"), HI], [shows("user", "<SYSTEM_PROMPT>s</SYSTEM_PROMPT>"), HI], {"system:wrapped"}),
+        (
+            [turn("system", "s"), shows("developer", "d"), HI],
+            [turn("system", "s"), shows("user", "<SYSTEM_PROMPT>d</SYSTEM_PROMPT>"), HI],
+            {"developer:wrapped"},
+        ),
+        ([HI, shows("system", "s")], [HI, shows("user", "<SYSTEM_PROMPT>s</SYSTEM_PROMPT>")], {"system:wrapped"}),
+        ([shows("user", "u"), shows("tool", "t")], [shows("user", "u"), shows("tool", "t")], set()),
+    ],
+)
+def test_an_instruction_with_images_goes_as_words_of_the_user(
+    given_turns: list[Turn], sent: list[Turn], notes: set[str]
+) -> None:
     assert lead_with_system(tuple(given_turns)) == (tuple(sent), notes)
 
 

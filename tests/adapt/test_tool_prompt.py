@@ -41,6 +41,18 @@ def described(*turns: Turn) -> tuple[list[Turn], set[str]]:
     return list(found[1:]), notes - {"tools:emulated"}
 
 
+def test_a_cache_hint_goes_with_what_becomes_of_its_text() -> None:
+    hint = raw('{"type":"ephemeral"}')
+    hinted = TextPart(raw('"r"'), hint)
+    given = msgspec.structs.replace(calling(calls=[("c1", "read", "{}")]), parts=(hinted,))
+    result = Turn(role="tool", parts=(hinted, text("s")), listed=True, call_id="c1")
+    found, _ = describe((given, result), (), NONCE)
+    assert [each.parts for each in found] == [
+        (TextPart(raw(r'"r\n(called read with {})"'), hint),),
+        (TextPart(raw('"<TOOL_RESULT>rs</TOOL_RESULT>"'), hint),),
+    ]
+
+
 def test_where_no_tool_can_be_called_calls_of_the_history_are_told_without_a_marker() -> None:
     given = calling("x", calls=[("c1", "read", '{"a":1}'), ("c2", "write", "no")])
     found, notes = describe((given, turn("tool", "r", call_id="c2")), (), NONCE)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cody_oai_router.adapt.usage import IMAGE_TOKENS, TURN_TOKENS, Estimator, estimate_prompt
-from cody_oai_router.conversation import ImagePart, OtherPart, Part, Prompt, TextPart, Tool, ToolCall, Turn
+from cody_oai_router.adapt.usage import IMAGE_TOKENS, TURN_TOKENS, Estimator, estimate_prompt, with_usage
+from cody_oai_router.conversation import ImagePart, OtherPart, Part, Prompt, Reply, TextPart, Tool, ToolCall, Turn
 from cody_oai_router.events import (
     Adapted,
     CallArguments,
@@ -14,6 +14,7 @@ from cody_oai_router.events import (
     Event,
     Failed,
     Reasoning,
+    Rewritten,
     Stop,
     Text,
     Usage,
@@ -45,6 +46,7 @@ def estimate(completion: int, reasoning: int | None = None, charged: int | None 
         ([Text("abcd"), END], estimate(1)),
         ([Text("abcd"), Text("e"), END], estimate(2)),
         ([Text("日本"), END], estimate(2)),
+        ([Text("abcdefgh"), Rewritten("ab"), Text("cde"), END], estimate(2)),
         ([Text("🎉"), END], estimate(1)),
         ([Text("\ud800"), END], estimate(1)),
         ([Reasoning("abcde"), Text("a"), END], estimate(3, reasoning=2)),
@@ -123,3 +125,23 @@ def test_a_prompt_is_estimated_by_its_bytes(given_prompt: Prompt, tokens: int) -
 def test_the_cut_of_a_text_does_not_change_its_estimate(said: str, step: int) -> None:
     pieces = [Text(said[start : start + step]) for start in range(0, len(said), step)]
     assert ended(*pieces, END) == ended(Text(said), END) == estimate(-(-len(said.encode()) // 4))
+
+
+PROMPT = Prompt(model="m", turns=(Turn(role="user", parts=(TextPart(msgspec.Raw(b'"abcdefgh"')),)),))
+ASKED = 2 + TURN_TOKENS
+
+
+@pytest.mark.parametrize("usage", [None, Usage(), Usage(credits=3)])
+def test_a_whole_answer_that_nobody_counted_is_estimated(usage: Usage | None) -> None:
+    call = ToolCall("an id", "read", '{"a":1}')
+    reply = Reply(text="abcd", reasoning="abcde", calls=(call,), stop="tool_calls", usage=usage, adapted=("a:note",))
+    known = None if usage is None else usage.credits
+    expected = Usage(ASKED, 6, ASKED + 6, reasoning_tokens=2, credits=known, estimated=True)
+    assert with_usage(reply, PROMPT) == msgspec.structs.replace(
+        reply, usage=expected, adapted=("a:note", "usage:estimated")
+    )
+
+
+def test_a_whole_answer_that_was_counted_is_the_same() -> None:
+    reply = Reply(text="abcd", usage=Usage(1, 2, 3))
+    assert with_usage(reply, PROMPT) is reply

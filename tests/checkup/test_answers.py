@@ -69,7 +69,26 @@ def test_an_answer_that_is_refused() -> None:
     check = answers.judge_answer(heard(error("Too much."), status=429), MODEL)
     assert (check.status, check.detail, check.advice) == ("failed", "Too much.", "")
     check = answers.judge_answer(heard(error("unsupported", "model_not_found"), status=400), MODEL)
-    assert check.advice == f"Asked for {MODEL}. Set DEFAULT_MODEL to a model that Cody offers you."
+    assert check.advice.startswith(
+        f"Asked for {MODEL}. Set DEFAULT_MODEL to the full reference (provider::version::model)"
+    )
+
+
+def test_what_was_seen_before_explains_an_answer_that_does_not_come() -> None:
+    for body in (error("Not here.", "upstream_gate"), b""):
+        check = answers.judge_answer(heard(body, status=404), MODEL, "Is this the place?")
+        assert (check.status, check.advice) == ("failed", "Is this the place?")
+    check = answers.judge_answer(
+        heard(error("unsupported", "model_not_found"), status=400), MODEL, "Is this the place?"
+    )
+    assert check.advice.startswith("Asked for")
+    assert answers.judge_answer(whole("Hi"), MODEL, "Is this the place?").advice == ""
+
+
+def test_chat_works_where_tools_are_refused() -> None:
+    check = answers.judge_tools(heard(error("tools.0: bad"), status=400), MODEL)
+    assert (check.status, check.detail) == ("warning", "tools.0: bad")
+    assert check.advice.startswith("Chat works without them.")
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"choices":[]}', b"\xff"])

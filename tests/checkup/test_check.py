@@ -2,7 +2,7 @@
 
 import pytest
 
-from cody_oai_router.checkup.check import NAMES, Check, Status, skipped, too_slow, verdict, works
+from cody_oai_router.checkup.check import NAMES, Check, Name, Status, skipped, too_slow, unseen, verdict, works
 
 
 def checks(*statuses: Status) -> list[Check]:
@@ -37,6 +37,18 @@ def test_only_a_failure_keeps_the_router_from_working(made: list[Check], works_t
 
 def test_what_was_not_seen_says_why() -> None:
     assert skipped("tls", "dns") == Check("tls", "skipped", "not looked at: dns has to work first")
-    slow = too_slow("token", 10.0)
+    slow = too_slow("connection", 10.0)
     assert (slow.status, slow.detail) == ("failed", "no answer within 10 s")
     assert slow.advice
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        *((name, "failed") for name in ("dns", "connection", "proxy", "tls", "answer", "streaming")),
+        *((name, "warning") for name in ("version", "token", "cody", "llm-api", "context-filters", "models", "tools")),
+    ],
+)
+def test_what_chat_can_do_without_keeps_nobody_from_it(name: Name, status: Status) -> None:
+    assert unseen(name, "it broke", "mend it") == Check(name, status, "it broke", "mend it")
+    assert too_slow(name, 10.0).status == status

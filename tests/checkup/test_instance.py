@@ -23,6 +23,7 @@ BROKEN = Fault(kind="bad_gateway", message="the connection broke")
 BAD_TOKEN = refused(401, "Invalid access token.")
 GATE = refused(403, '{"message":"not licensed"}')
 GONE = refused(404, "404 page not found")
+UNTOLD = "whether it is valid could not be told by GraphQL"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ GONE = refused(404, "404 page not found")
         (b"ok", product("0.0.0+dev"), "warning", "Sourcegraph 0.0.0+dev"),
         (b"ok", product("insiders"), "ok", "Sourcegraph insiders"),
         (b"ok", BAD_TOKEN, "warning", "the instance does not say which release it is"),
-        (BROKEN, BROKEN, "failed", "the connection broke"),
+        (BROKEN, BROKEN, "warning", "the connection broke"),
     ],
 )
 def test_releases(health: instance.Page, graphql: instance.Page, status: Status, detail: str) -> None:
@@ -52,7 +53,7 @@ def test_releases(health: instance.Page, graphql: instance.Page, status: Status,
 
 def test_a_web_page_is_no_release() -> None:
     check = instance.judge_version(HTML, HTML)
-    assert check.status == "failed"
+    assert check.status == "warning"
     assert check.detail.startswith('A web page ("Sign in") came instead of an answer')
 
 
@@ -81,11 +82,12 @@ def test_a_web_page_is_no_release() -> None:
             "it cannot be told whose access token it is: no",
             "",
         ),
-        (b"pong", "token", "failed", "the instance's GraphQL page does not answer as Sourcegraph does", "BASE_URL"),
+        (b"pong", "token", "warning", f"{UNTOLD}, which does not answer as Sourcegraph does", "The answer below"),
         (BAD_TOKEN, "token", "failed", BAD_TOKEN.message, "Make a new one"),
         (BAD_TOKEN, "Bearer", "failed", BAD_TOKEN.message, "not the form of an access token (sgp_...)"),
-        (GONE, "token", "failed", "there is no GraphQL page at this address (HTTP 404)", "BASE_URL"),
-        (BROKEN, "token", "failed", "the connection broke", ""),
+        (GONE, "token", "warning", f"{UNTOLD}, which is not there, or closed (HTTP 404)", "The answer below"),
+        (GATE, "token", "warning", f"{UNTOLD}, which is not there, or closed (HTTP 403)", "The answer below"),
+        (BROKEN, "token", "warning", f"{UNTOLD}, which does not answer: the connection broke", "The answer below"),
     ],
 )
 def test_tokens(page: instance.Page, scheme: str, status: Status, detail: str, advice: str) -> None:
@@ -124,6 +126,7 @@ def test_a_proxy_that_wants_a_sign_in_is_not_the_token() -> None:
             "failed",
             'switched off ("cody is not enabled: no seat")',
         ),
+        (BROKEN, BROKEN, refused(403, "Cody is not enabled"), "failed", 'switched off ("Cody is not enabled")'),
     ],
 )
 def test_codys_switch(
@@ -145,7 +148,7 @@ def test_codys_switch(
             "ok",
             "closed on this instance (HTTP 403); Cody's stream is used instead, and there is nothing to do",
         ),
-        (GATE, "llm", (6, 8), "failed", "closed on this instance (HTTP 403)"),
+        (GATE, "llm", (6, 8), "warning", "its listing is closed on this instance (HTTP 403)"),
         (
             GONE,
             "auto",
@@ -153,9 +156,9 @@ def test_codys_switch(
             "ok",
             "not there: it came with Sourcegraph 5.6; Cody's stream is used instead, and there is nothing to do",
         ),
-        (GONE, "llm", None, "failed", "closed on this instance (HTTP 404)"),
+        (GONE, "llm", None, "warning", "its listing is closed on this instance (HTTP 404)"),
         (BROKEN, "auto", None, "warning", "the connection broke"),
-        (BROKEN, "llm", None, "failed", "the connection broke"),
+        (BROKEN, "llm", None, "warning", "the connection broke"),
         (
             GATE,
             "cody",
@@ -172,6 +175,27 @@ def test_the_llm_api(
     assert (check.status, check.detail) == (status, detail)
     gated = listing is not None and listing.code == UPSTREAM_GATE
     assert ("Send this to your Sourcegraph admin" in check.advice) == (api == "llm" and gated)
+
+
+def test_what_is_no_listing_opens_nothing() -> None:
+    check = instance.judge_llm_api(None, "auto", None, listed=False)
+    assert (check.status, check.detail) == ("warning", "what came for its listing is none")
+
+
+@pytest.mark.parametrize(
+    ("listing", "api", "known", "words"),
+    [
+        (GONE, "auto", False, "Is SOURCEGRAPH_BASE_URL the address of a Sourcegraph instance"),
+        (GONE, "auto", True, ""),
+        (GATE, "llm", True, "If chat is closed as well, set SOURCEGRAPH_API=auto"),
+        (BROKEN, "llm", True, ""),
+        (None, "llm", True, ""),
+    ],
+)
+def test_what_may_be_the_matter(listing: Fault | None, api: Api, *, known: bool, words: str) -> None:
+    said = instance.doubt(listing, api, known=known)
+    assert said.startswith(words)
+    assert bool(said) == bool(words)
 
 
 @pytest.mark.parametrize(

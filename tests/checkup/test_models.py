@@ -61,8 +61,9 @@ def test_nothing_listed() -> None:
     for models in ((), (CODE,)):
         check = judge_models(catalogue(*models), None, None, {})
         assert (check.status, check.detail) == ("warning", "the instance lists none")
-        assert "Set DEFAULT_MODEL" in check.advice
-    assert judge_models(catalogue(default="x"), None, "x", {}).status == "ok"
+        assert "Set DEFAULT_MODEL to the full reference" in check.advice
+    check = judge_models(catalogue(default="a::b::c"), None, "a::b::c", {})
+    assert (check.status, check.detail) == ("ok", "the instance lists none; DEFAULT_MODEL is a::b::c")
 
 
 @pytest.mark.parametrize(
@@ -83,4 +84,9 @@ def test_nothing_listed() -> None:
     ],
 )
 def test_the_model_to_try(listing: Catalogue, default: str | None, chosen: str | None, tried: str) -> None:
-    assert model_to_try(listing, default, chosen) == tried
+    assert model_to_try(listing, default, chosen, {}) == tried
+
+
+def test_where_nothing_is_listed_the_users_own_name_is_tried() -> None:
+    assert model_to_try(catalogue(fast="a::b::c"), None, None, {"fast": "a::b::c"}) == "fast"
+    assert model_to_try(catalogue(SONNET, fast="a::b::c"), None, None, {"fast": "a::b::c"}) == SONNET.ref

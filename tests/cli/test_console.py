@@ -67,6 +67,12 @@ def test_lines_are_as_wide_as_is_good_to_read(monkeypatch: pytest.MonkeyPatch, t
     assert console.columns() == width
 
 
+@pytest.mark.parametrize(("terminal", "width"), [("80", 80), ("20", 60), ("300", 300)])
+def test_tables_are_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch, terminal: str, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", terminal)
+    assert console.all_columns() == width
+
+
 @pytest.mark.parametrize("stream", [None, Broken()])
 def test_without_a_console_nobody_is_told(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | None) -> None:
     monkeypatch.setattr(sys, "stderr", stream)

@@ -15,11 +15,11 @@ from cli.site import site
 from cody_oai_router.checkup.check import NAMES, Check, Status, too_slow, works
 from cody_oai_router.cli import main
 from cody_oai_router.cli.running import secrets_of
-from cody_oai_router.shell import checkup
+from cody_oai_router.shell import checkup, instance
 from cody_oai_router.shell.log import Log, Redactor
 from cody_oai_router.shell.router import close_workshop, open_workshop
 from cody_oai_router.shell.trial import trial
-from cody_oai_router.simulator import DEMO_TOKEN, STREAM, Simulator, faults
+from cody_oai_router.simulator import DEMO_TOKEN, STREAM, Fault, Simulator, faults
 from end_to_end.gateway import gateway, proxy
 from end_to_end.harness import run, settings_of, simulated
 from http1.certificates import OPENSSL
@@ -258,8 +258,75 @@ def test_a_sign_in_page() -> None:
             for path in ("/healthz", "/.api/graphql"):
                 simulator.queue(faults.html(200, faults.SIGN_IN), path=path)
             checks = await look(port)
-        assert statuses(checks) == {"version": "failed"}
+        assert statuses(checks) == {"version": "warning"}  # what is needed answers
         assert checks["version"].detail.startswith("A web page")
+        assert works(list(checks.values()))
+
+
+PAGES = (
+    "/healthz",
+    "/.api/graphql",
+    "/.api/client-config",
+    "/.api/modelconfig/supported-models.json",
+    "/.api/llm/models",
+)
+CHAT = "/.api/llm/chat/completions"
+SONNET = "anthropic::2024-10-22::claude-sonnet-4-5-latest"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.status(403, "blocked"),
+        faults.status(404, "404 page not found"),
+        faults.status(500, "boom"),
+        faults.html(200),
+    ],
+    ids=["403", "404", "500", "page"],
+)
+def test_pages_that_do_not_answer_keep_nobody_from_chat(fault: Fault) -> None:
+    async def scenario() -> None:
+        async with simulated() as (simulator, port):
+            simulator.queue(fault, path="/.api/graphql", times=99)
+            checks = await look(port)
+            assert statuses(checks) == {"token": "warning"}
+            for path in PAGES:
+                simulator.queue(fault, path=path, times=99)
+            checks = await look(port, {"DEFAULT_MODEL": SONNET})
+            assert set(statuses(checks).values()) == {"warning"}
+            assert checks["answer"].status == "ok"
+            assert (await look(port, {"DEFAULT_MODEL": SONNET, "SOURCEGRAPH_API": "llm"}))["answer"].status == "ok"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [faults.html(404), faults.html(200, faults.SIGN_IN), faults.status(405, "Not allowed")],
+    ids=["404", "page", "405"],
+)
+def test_an_address_that_is_no_instances(fault: Fault) -> None:
+    async def scenario() -> None:
+        async with simulated() as (simulator, port):
+            for path in (*PAGES, CHAT, STREAM):
+                simulator.queue(fault, path=path, times=99)
+            checks = await look(port)
+        assert checks["answer"].status == "failed"
+        assert checks["answer"].advice.startswith("Is SOURCEGRAPH_BASE_URL the address of a Sourcegraph instance")
+        assert checks["streaming"].status == "skipped"
+
+    run(scenario())
+
+
+def test_tools_that_are_refused_keep_nobody_from_chat() -> None:
+    async def scenario() -> None:
+        async with simulated() as (simulator, port):
+            simulator.queue(faults.status(400, "tools.0: bad"), path=STREAM)  # only tools go there
+            checks = await look(port)
+        assert statuses(checks) == {"tools": "warning"}
+        assert checks["tools"].detail == "Sourcegraph says: tools.0: bad"
+
+    run(scenario())
 
     run(scenario())
 
@@ -268,8 +335,12 @@ def test_a_gate_and_a_user_who_wants_what_is_behind_it() -> None:
     async def scenario() -> None:
         async with simulated("6.8-gated", gate="404") as (_, port):
             checks = await look(port, {"SOURCEGRAPH_API": "llm"})
-        assert statuses(checks) == {"llm-api": "failed"}
-        assert checks["llm-api"].advice.startswith("Set SOURCEGRAPH_API=auto")
+        assert statuses(checks) == {"llm-api": "warning", "answer": "failed"}
+        assert checks["llm-api"].advice.startswith("If chat is closed as well, set SOURCEGRAPH_API=auto")
+        assert (
+            checks["answer"].advice
+            == "If chat is closed as well, set SOURCEGRAPH_API=auto to use Cody's stream instead."
+        )
 
     run(scenario())
 
@@ -319,13 +390,17 @@ def test_a_stream_that_breaks_says_nothing_of_tools() -> None:
 
 def test_each_step_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkup, "PAGE_SECONDS", 0.2)
+    monkeypatch.setattr(instance, "DISCOVERY_SECONDS", 0.1)
 
     async def scenario() -> None:
         async with simulated() as (simulator, port):
-            simulator.queue(faults.held("never"), path="/healthz")
-            checks = await look(port)
+            for path in PAGES:
+                simulator.queue(faults.held("never"), path=path, times=99)
+            checks = await look(port, {"DEFAULT_MODEL": SONNET})
             assert checks["version"] == too_slow("version", 0.2)
-            assert statuses(checks) == {"version": "failed"}
+            assert checks["models"] == too_slow("models", 0.2)
+            assert set(statuses(checks).values()) == {"warning"}
+            assert checks["answer"].status == "ok"  # that is worth waiting for
 
     run(scenario())
 
@@ -336,8 +411,12 @@ def test_a_redirect_is_not_followed() -> None:
             for path in ("/healthz", "/.api/graphql"):
                 simulator.queue(faults.redirect("https://other.example.com/"), path=path)
             checks = await look(port)
-        assert statuses(checks) == {"version": "failed"}
-        assert checks["version"].detail.startswith("Sourcegraph answered with a redirect")
+            assert statuses(checks) == {"version": "warning"}
+            for path in (*PAGES, CHAT, STREAM):
+                simulator.queue(faults.redirect("https://other.example.com/"), path=path, times=99)
+            checks = await look(port)
+        assert checks["answer"].status == "failed"
+        assert checks["answer"].detail.startswith("Sourcegraph answered with a redirect")
 
     run(scenario())
 

@@ -7,12 +7,14 @@ import sys
 import pytest
 
 from cody_oai_router import __version__
+from cody_oai_router.catalogue import Catalogue, Model
 from cody_oai_router.cli.greeting import greeting
 from cody_oai_router.notation import Wrong
 from cody_oai_router.reading import Source
 from cody_oai_router.settings import Settings, read_settings
+from cody_oai_router.simulator.catalogues import models_of
 
-BODY = '{"model":"gpt-4","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
+BODY = '{"model":"claude-sonnet","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
 
 
 def settings(**values: str) -> Settings:
@@ -48,6 +50,22 @@ def test_notices_come_before_the_command() -> None:
     assert lines[-2].startswith("sourcegraph.com no longer serves Cody")
 
 
+def test_the_command_asks_for_the_users_default() -> None:
+    lines = greeting(settings(DEFAULT_MODEL="openai::v1::gpt-5"), [("127.0.0.1", 1)], demo=False)
+    assert "openai::v1::gpt-5" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "age"), [("standard", "2024"), ("standard", "2024-12"), ("standard", "2025"), ("6", ""), ("57", "")]
+)
+def test_the_command_asks_for_what_nearly_every_instance_has(name: str, age: str) -> None:
+    model = json.loads(BODY)["model"]
+    listed = [Model(ref=known.ref) for known in models_of(name, age)]
+    found = Catalogue(listed, aliases={}, default=None).resolve(model)
+    assert found is not None
+    assert "sonnet" in found.ref
+
+
 @pytest.mark.parametrize(
     ("listening", "reached"),
     [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("10.0.0.1", "10.0.0.1"), ("::1", "[::1]")],  # noqa: S104 - data
@@ -65,6 +83,6 @@ def test_the_command_on_windows_is_quoted_for_its_shell(monkeypatch: pytest.Monk
     assert greeting(settings(ROUTER_API_KEY="canary"), [("127.0.0.1", 1)], demo=False)[-1] == (
         'Try it: curl -N http://127.0.0.1:1/v1/chat/completions -H "content-type: application/json" '
         '-H "authorization: Bearer <your ROUTER_API_KEY>" '
-        '-d "{\\"model\\":\\"gpt-4\\",\\"stream\\":true,'
+        '-d "{\\"model\\":\\"claude-sonnet\\",\\"stream\\":true,'
         '\\"messages\\":[{\\"role\\":\\"user\\",\\"content\\":\\"Hello\\"}]}"'
     )

@@ -48,6 +48,18 @@ def test_a_terminal_gets_what_fits(capsys: pytest.CaptureFixture[str], monkeypat
     assert "\n  anthropic::2024-10-22::claude-sonnet-4-5-latest  tools vision\n" in out
 
 
+def test_a_wide_terminal_gets_a_line_for_each(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr("cody_oai_router.cli.models.is_terminal", lambda: True)
+    with site() as (_, url):
+        assert main(["models", "--base-url", url]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 12
+    assert max(map(len, lines)) > 110
+
+
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     with site() as (_, url):
         assert main(["models", "--json", "--base-url", url]) == 0

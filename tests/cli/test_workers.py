@@ -51,6 +51,24 @@ async def gone(pid: int) -> None:
 
 
 @LINUX
+def test_one_of_them_says_that_the_site_has_context_filters(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            simulated(context_filters=True) as (simulator, port),
+            process(tmp_path, "--workers", "3", environment=account(port)) as running,
+        ):
+            await running.said(b"context filters")
+            for _ in range(12):
+                assert (await get(running, "/v1/models")).status == 200
+            running.process.terminate()
+            assert await running.ended() == 0
+            assert running.stdout.count(b"This Sourcegraph site has context filters") == 1
+            assert sum("graphql" in received.target for received in simulator.received) == 1
+
+    run(scenario())
+
+
+@LINUX
 def test_they_listen_together_and_speak_once(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with simulated() as (_, port):

@@ -51,15 +51,15 @@ def typed(curl: str, command: str, stand: Stand) -> Any:
 
 
 def test_the_readme_has_what_is_tried_here() -> None:
-    assert any("/v1/chat/completions" in command and '"gpt-4"' in command for command in curls())
-    assert any("from openai import OpenAI" in snippet and '"gpt-4"' in snippet for snippet in snippets("python"))
+    assert any("/v1/chat/completions" in command and '"claude-sonnet"' in command for command in curls())
+    assert any("from openai import OpenAI" in snippet and '"claude-sonnet"' in snippet for snippet in snippets("python"))
 
 
 @pytest.mark.parametrize("command", [command for command in curls() if "/chat/completions" in command])
 def test_its_curl_gets_an_answer(stand: Stand, curl: str, command: str) -> None:
     answer = typed(curl, command, stand)
     assert answer["choices"][0]["message"]["content"] == "You said: Hello!"
-    assert answer["model"] == "gpt-4"
+    assert answer["model"] == "claude-sonnet"
 
 
 @pytest.mark.parametrize("command", [command for command in curls() if "/models" in command])

@@ -1,7 +1,8 @@
 """A router between two honest ends: a client that shows every byte it gets, and the simulator.
 
-Strategy: most scenarios run the router's own `run` in the test's event loop, so that a test can wait for events on either
-side; what belongs to a process (signals, exit codes, output) starts one. Everything is bounded in time.
+Strategy: most scenarios run the router in the test's event loop, put together as `shell.router.run` does it, so that a test
+can wait for events on either side; what belongs to a process (signals, exit codes, output) starts one. Everything is bounded in
+time.
 """
 
 import asyncio
@@ -107,7 +108,7 @@ async def router(
 ) -> AsyncIterator[Router]:
     """Runs a router in this loop until the block ends; `upstream` is the port of its Sourcegraph.
 
-    One that asks at its start would take the first of what a scenario has its Sourcegraph do.
+    At its start it asks for nothing unless it is told to: what a scenario has its Sourcegraph do is for the scenario's own requests.
     """
     settings = settings_of(upstream, variables or {})
     output = Captured()

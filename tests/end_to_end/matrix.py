@@ -298,7 +298,8 @@ async def limited(stage: Stage) -> Seen:
         found = await stage.ask()
         assert (found.answer.status, found.error["code"]) == (429, "rate_limit_exceeded")
         wait = found.answer.header("retry-after")
-        assert wait is None or wait.isdecimal()
+        assert wait is not None
+        assert wait.isdecimal()
         stage.simulator.reset()
     stage.queue(faults.wrapped_status(429))
     return await stage.ask()

@@ -1,5 +1,6 @@
 """What a router learns of its instance: page by page, once waited for, kept only where it led to an answer."""
 
+import asyncio
 import contextlib
 import json
 import time
@@ -14,6 +15,7 @@ from end_to_end.harness import (
     END,
     GPT,
     SONNET,
+    Router,
     ask,
     both,
     chats,
@@ -43,9 +45,15 @@ def asked(simulator: Simulator, path: str) -> list[Received]:
     return [received for received in simulator.received if received.path == path]
 
 
+async def arrived(simulator: Simulator, path: str) -> None:
+    """Waits until a page has been asked for."""
+    while not asked(simulator, path):
+        await simulator.wait_for(len(simulator.received) + 1)
+
+
 @pytest.mark.parametrize(
     ("path", "version", "road"),
-    [(LISTING, 9, "cody 9"), (SUPPORTED, 9, "cody 9"), (CONFIG, None, "llm")],
+    [(LISTING, 9, "cody 9"), (SUPPORTED, 9, "cody 9"), (CONFIG, 9, "cody 9")],
 )
 def test_a_page_that_hangs_keeps_nobody_from_the_others(
     monkeypatch: pytest.MonkeyPatch, path: str, version: int | None, road: str
@@ -60,6 +68,106 @@ def test_a_page_that_hangs_keeps_nobody_from_the_others(
             assert answer.header("x-router-model") == GPT  # by its short name: the models are known
             assert roads(simulator) == [road]
             assert (await get(running, "/health")).json["sourcegraph"]["api_version"] == version
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("slow", [HEALTH, GRAPHQL])
+@pytest.mark.parametrize("config", [faults.held("page"), faults.status(404, "no")], ids=["slow", "none"])
+def test_a_release_that_is_told_counts_whatever_else_hangs(
+    monkeypatch: pytest.MonkeyPatch, slow: str, config: Fault
+) -> None:
+    monkeypatch.setattr(instance, "DISCOVERY_SECONDS", 0.4)
+
+    async def scenario() -> None:
+        async with both(variables=AUTO) as (simulator, running):
+            simulator.queue(config, CONFIG)
+            simulator.queue(faults.held("page"), slow)
+            assert (await ask(running, **OFFERED)).status == 200
+            assert roads(simulator) == ["cody 9"]
+
+    run(scenario())
+
+
+def test_a_healthy_instance_is_not_asked_for_its_release() -> None:
+    async def scenario() -> None:
+        async with both(variables=AUTO) as (simulator, running):
+            assert (await ask(running, **OFFERED)).status == 200
+            assert len(asked(simulator, CONFIG)) == 1
+            assert not asked(simulator, HEALTH)
+            assert not [page for page in asked(simulator, GRAPHQL) if "ProductVersion" in page.target]
+
+    run(scenario())
+
+
+def test_what_comes_late_is_believed_before_the_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instance, "_HEAD_START", 0.0)
+
+    async def scenario() -> None:
+        async with both(variables=CODY) as (simulator, running):
+            simulator.queue(faults.held("config"), CONFIG)
+            simulator.queue(faults.status(200, "5.4.0"), HEALTH)
+            simulator.queue(faults.held("release"), GRAPHQL)  # and not waited for, once the other has come
+            answer = asyncio.get_running_loop().create_task(ask(running))
+            await arrived(simulator, GRAPHQL)
+            simulator.release("config")
+            assert (await answer).status == 200
+            assert roads(simulator) == ["cody 9"]
+            await asked(simulator, GRAPHQL)[0].disconnected.wait()
+
+    run(scenario())
+
+
+async def llm_api(running: Router) -> str:
+    """Gives what `/health` says of the LLM API."""
+    said = (await get(running, "/health")).json["sourcegraph"]["llm_api"]
+    assert isinstance(said, str)
+    return said
+
+
+def test_health_says_what_was_heard_of_the_llm_api() -> None:
+    async def scenario() -> None:
+        async with both(variables=AUTO) as (_, running):
+            assert await llm_api(running) == "unknown"
+            assert (await ask(running, **OFFERED)).status == 200  # by Cody's stream: the listing tells it
+            assert await llm_api(running) == "open"
+        async with both("6.8-gated", variables={"SOURCEGRAPH_API": "llm"}) as (_, running):
+            assert (await ask(running)).status == 403
+            assert await llm_api(running) == "closed"
+
+    run(scenario())
+
+
+def test_a_chat_tells_more_of_the_llm_api_than_its_listing() -> None:
+    async def scenario() -> None:
+        async with both(variables=AUTO) as (simulator, running):
+            simulator.queue(faults.status(404, "no"), LISTING)
+            assert (await ask(running)).status == 200
+            assert roads(simulator) == ["llm"]
+            assert await llm_api(running) == "open"
+        async with both(variables=AUTO) as (simulator, running):
+            simulator.queue(faults.status(404, "no"))
+            assert (await ask(running)).status == 200
+            assert roads(simulator) == ["llm", "cody 9"]
+            assert await llm_api(running) == "closed"
+            assert (await ask(running)).status == 200
+            assert await llm_api(running) == "open"  # that was a load balancer's mood
+            simulator.queue(faults.status(404, "no"), times=2)
+            for _ in range(3):
+                assert (await ask(running)).status == 200
+            assert roads(simulator)[-1] == "cody 9"
+            assert await llm_api(running) == "closed"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("page", [faults.html(200), faults.status(500, "broken")])
+def test_a_listing_that_says_nothing_leaves_the_llm_api_unknown(page: Fault) -> None:
+    async def scenario() -> None:
+        async with both(variables=AUTO) as (simulator, running):
+            simulator.queue(page, LISTING)
+            assert (await ask(running, **OFFERED)).status == 200
+            assert await llm_api(running) == "unknown"
 
     run(scenario())
 

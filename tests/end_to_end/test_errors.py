@@ -7,6 +7,8 @@ import pytest
 
 from cody_oai_router.simulator import Fault, faults
 from end_to_end.harness import (
+    CHAT_PATH,
+    CODY_PATH,
     ask,
     both,
     chat,
@@ -41,7 +43,7 @@ TABLE: dict[str, Row] = {
     "410": (faults.status(410, "gone"), 404, "invalid_request_error", "upstream_gate", "Sourcegraph says: gone"),
     "404": (faults.status(404, "404 page not found"), 404, "invalid_request_error", "upstream_gate", "END_POINT"),
     "405": (faults.status(405, "Method Not Allowed"), 405, "invalid_request_error", None, "Method Not Allowed"),
-    "406": (faults.status(406, "Unsupported"), 400, "invalid_request_error", None, "Unsupported"),
+    "406": (faults.status(406, "Unsupported"), 400, "invalid_request_error", "unsupported_api_version", "Unsupported"),
     "413": (faults.status(413, "too long"), 413, "invalid_request_error", "request_too_large", "too long"),
     "418": (faults.status(418, "teapot"), 418, "invalid_request_error", None, "teapot"),
     "422": (faults.status(422, "odd"), 422, "invalid_request_error", "unprocessable", "odd"),
@@ -117,8 +119,8 @@ def test_what_upstream_says_before_our_head_keeps_its_status(name: str) -> None:
     run(scenario())
 
 
-FORMS: dict[str, set[str | None]] = {
-    "absent": {None},
+FORMS: dict[str, set[str]] = {
+    "absent": {"60"},
     "zero": {"0"},
     "seconds": {"512"},
     "date-utc": {"58", "59", "60"},
@@ -128,7 +130,7 @@ FORMS: dict[str, set[str | None]] = {
     "x-reset-unix": {"58", "59", "60"},
     "reset-seconds": {"60"},
     "reset-unix": {"58", "59", "60"},
-    "nonsense": {None},
+    "nonsense": {"60"},
 }
 
 
@@ -146,6 +148,86 @@ def test_retry_after_is_integer_seconds_from_every_form() -> None:
             assert (await ask(running)).header("retry-after") is None
 
     run(scenario())
+
+
+CONCURRENT = "you have exceeded the concurrency limit of 3 requests"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("api", ["llm", "cody"])
+@pytest.mark.parametrize(
+    ("fault", "wait"),
+    [
+        (faults.stream_error(faults.QUOTA), "60"),
+        (faults.stream_error(CONCURRENT), "5"),
+        (faults.wrapped_status(429), "60"),
+        (faults.status(429, CONCURRENT), "5"),
+        (faults.status(429), "60"),
+    ],
+)
+def test_a_limit_that_names_no_time_has_a_retry_after_as_well(fault: Fault, wait: str, api: str, stream: bool) -> None:
+    async def scenario() -> None:
+        variables = {"SOURCEGRAPH_API": api, "CONCURRENCY_WAIT": "0"}
+        async with both(variables=variables) as (simulator, running):
+            simulator.queue(fault, CODY_PATH if api == "cody" else CHAT_PATH)
+            answer = await ask(running, stream=stream)
+            assert (answer.status, answer.header("retry-after")) == (429, wait)
+            assert f"the router suggests {wait} s" in answer.error["message"]
+
+    run(scenario())
+
+
+def test_a_limit_inside_a_stream_says_when_to_come_back() -> None:
+    async def scenario() -> None:
+        async with both(variables={"SOURCEGRAPH_API": "cody", "CONCURRENCY_WAIT": "0"}) as (simulator, running):
+            later = time.strftime("%Y-%m-%d %H:%M:%S +0200 CEST", time.gmtime(simulator.now() + 7200 + 70))
+            simulator.queue(faults.stream_error(f"{CONCURRENT}. Retry after {later}"), CODY_PATH)
+            answer = await ask(running, stream=True)
+            wait = answer.header("retry-after")
+            assert wait is not None
+            assert 60 <= int(wait) <= 70
+            assert f"(try again in {wait} s)" in answer.error["message"]
+
+    run(scenario())
+
+
+def test_a_listing_that_is_limited_says_when_to_come_back() -> None:
+    async def scenario() -> None:
+        async with both() as (simulator, running):
+            for path in ("/.api/llm/models", "/.api/modelconfig/supported-models.json"):
+                simulator.queue(faults.status(429), path)
+            answer = await get(running, "/v1/models")
+            assert (answer.status, answer.header("retry-after")) == (429, "60")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("api", ["llm", "cody"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "prompt is too long: 213462 tokens > 200000 maximum",
+        "input token limit exceeded",
+        "This model's maximum context length is 128000 tokens.",
+    ],
+)
+def test_a_prompt_that_is_too_long_is_a_400_wherever_it_is_said(words: str, api: str, stream: bool) -> None:
+    async def scenario() -> None:
+        async with both(variables={"SOURCEGRAPH_API": api}) as (simulator, running):
+            path = CODY_PATH if api == "cody" else CHAT_PATH
+            line = faults.DEADLINE_LINE.replace(b"context deadline exceeded", words.encode())
+            for fault in (faults.stream_error(words), faults.error_first(line), faults.problem(500, words)):
+                simulator.queue(fault, path)
+                answer = await ask(running, stream=stream)
+                assert answer.status == 400
+                assert (answer.error["type"], answer.error["code"]) == TOO_LONG
+                assert words in answer.error["message"]
+
+    run(scenario())
+
+
+TOO_LONG = ("invalid_request_error", "context_length_exceeded")
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])

@@ -168,7 +168,7 @@ def test_a_gate_is_learnt_once_and_said_once(gate: str) -> None:
                 assert (await ask(running)).status == 200
             assert roads(simulator) == ["llm", "cody 9", "cody 9", "cody 9"]
             after = (await get(running, "/health")).json["sourcegraph"]
-            assert before == {"api": "auto", "llm_api": "open", "api_version": None}
+            assert before == {"api": "auto", "llm_api": "unknown", "api_version": None}
             assert after == {"api": "auto", "llm_api": "closed", "api_version": 9}
         said = [line for line in running.lines if "does not serve the LLM API" in line]
         assert len(said) == 1
@@ -189,6 +189,19 @@ def test_one_refusal_alone_is_no_gate() -> None:
             for _ in range(3):
                 assert (await ask(running)).status == 200
             assert roads(simulator)[6:] == ["llm", "cody 9", "llm", "cody 9", "cody 9"]
+
+    run(scenario())
+
+
+def test_one_model_that_is_refused_closes_nothing() -> None:
+    async def scenario() -> None:
+        async with both(variables=AUTO) as (simulator, running):
+            for _ in range(3):
+                simulator.queue(faults.problem(404, "Model not found"), CHAT_PATH)
+                assert (await ask(running)).status == 200  # by the other road
+            assert (await ask(running)).status == 200
+            assert roads(simulator) == [*["llm", "cody 9"] * 3, "llm"]
+            assert [line for line in running.lines if "does not serve the LLM API" in line] == []
 
     run(scenario())
 
@@ -290,6 +303,41 @@ def test_a_version_that_the_instance_announced_and_refuses_is_left() -> None:
             for stream in (True, False):
                 assert (await ask(running, stream=stream)).status == 200
             assert roads(simulator) == ["cody 9", "cody 8", "cody 8"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("body", ["", "Not Acceptable", "<html><body>406</body></html>"])
+def test_a_version_is_left_whatever_its_refusal_says(body: str) -> None:
+    async def scenario() -> None:
+        async with both(variables={"SOURCEGRAPH_API": "cody"}) as (simulator, running):
+            simulator.queue(faults.status(406, body), CODY_PATH, times=2)
+            for _ in range(2):
+                assert (await ask(running)).status == 200
+            assert roads(simulator) == ["cody 9", "cody 8", "cody 7", "cody 7"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "told", "advice"),
+    [
+        (402, "credits exhausted", 403, "credits for Cody are exhausted"),
+        (403, "not authenticated", 403, "SOURCEGRAPH_API_TOKEN"),
+        (403, "no", 403, "ask your site admin for access"),
+        (404, "404 page not found", 404, "does not serve Cody's stream at this address"),
+    ],
+)
+def test_a_refusal_of_codys_stream_is_not_blamed_on_the_llm_api(
+    status: int, words: str, told: int, advice: str
+) -> None:
+    async def scenario() -> None:
+        async with both(variables={"SOURCEGRAPH_API": "cody"}) as (simulator, running):
+            simulator.queue(faults.status(status, words), CODY_PATH)
+            answer = await ask(running)
+            assert answer.status == told
+            assert advice in answer.error["message"]
+            assert "LLM API" not in answer.error["message"]
 
     run(scenario())
 

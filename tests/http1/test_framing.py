@@ -31,21 +31,38 @@ def test_a_sized_body_ends_after_its_length(body: bytes, rest: bytes, at: list[i
     assert framing.done
 
 
-@given(st.lists(st.binary(min_size=1, max_size=40), max_size=8), st.binary(max_size=10), st.lists(st.integers(0, 500)))
-def test_a_chunked_body_is_the_same_however_it_is_cut(chunks: list[bytes], rest: bytes, at: list[int]) -> None:
-    wire = b"".join(b"%X;a=b\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\nA: b\r\n\r\n" + rest
+SIZE_LINES = ["%x\r\n", "%X\r\n", "0%x\r\n", "%x;a=b\r\n"]
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=40), max_size=8),
+    st.sampled_from(SIZE_LINES),
+    st.binary(max_size=10),
+    st.lists(st.integers(0, 500)),
+)
+def test_a_chunked_body_is_the_same_however_it_is_cut(
+    chunks: list[bytes], size_line: str, rest: bytes, at: list[int]
+) -> None:
+    written = (size_line.encode() % len(chunk) + chunk + b"\r\n" for chunk in chunks)
+    wire = b"".join(written) + b"0\r\nA: b\r\n\r\n" + rest
     framing = Chunked()
     assert feed_all(framing, cut(wire, at)) == (b"".join(chunks), rest)
     assert framing.done
 
 
-@pytest.mark.parametrize("size_line", ["%x\r\n", "%X\r\n", "0%x\r\n", "%x;a=b\r\n"])
+@pytest.mark.parametrize("size_line", SIZE_LINES)
 def test_a_read_of_exactly_one_chunk(size_line: str) -> None:
     framing = Chunked()
     for payload in (b"x" * 10, b"\r\n" * 5, b"y" * 300):
         assert framing.feed(size_line.encode() % len(payload) + payload + b"\r\n") == payload
     assert framing.feed(b"0\r\n\r\n") == b""
     assert (framing.done, framing.rest) == (True, b"")
+
+
+def test_what_looks_like_a_chunk_within_one_is_none() -> None:
+    framing = Chunked()
+    assert framing.feed(b"a\r\n") == b""
+    assert framing.feed(b"5\r\nhello\r\n") == b"5\r\nhello\r\n"
 
 
 @pytest.mark.parametrize("wire", [b"3\r\nabcde\r\n", b"5\r\nabc\r\n1\r\nx\r\n"])

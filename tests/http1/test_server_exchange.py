@@ -366,3 +366,32 @@ def test_a_reader_that_takes_nothing_is_given_up(run: Run) -> None:
                 await gone.wait()
 
     run(main())
+
+
+class Closing(asyncio.Transport):
+    """A transport that is on its way out, and takes nothing."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        raise AssertionError(data)
+
+
+def test_nothing_is_written_to_a_connection_that_closes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = asyncio.Event()
+
+    async def stream(_: Request, exchange: ServerExchange) -> None:
+        exchange.start(200, EVENTS)
+        exchange.write(b"ab")
+        monkeypatch.setattr(exchange, "_transport", Closing())
+        exchange.write(b"cd")
+        exchange.write(b"e" * 100_000)
+        written.set()
+
+    async def main() -> None:
+        async with serving(answered_by(stream)) as (_, port), await wire(port) as peer:
+            peer.send(GET)
+            await written.wait()
+
+    run(main())

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cody_oai_router.faults import EMPTY_ANSWER, UPSTREAM_GATE, Fault, Kind
-from cody_oai_router.sourcegraph.refusals import fault_of_text, read_fault, retry_after, seconds_until, words_of
+from cody_oai_router.faults import API_VERSION_REFUSED, EMPTY_ANSWER, UPSTREAM_GATE, Fault, Kind
+from cody_oai_router.sourcegraph.refusals import Asked, fault_of_text, read_fault, words_of
 from strategies import texts, wild_bytes
 
 # 2024-04-26 23:43:00 UTC
@@ -17,8 +17,9 @@ RATE = "you exceeded the rate limit for chat_completions, only 100 requests are 
 WRAPPED = "failed to forward request to apiHandler: handler returned unexpected status code: got %d want 200, response body: %s"
 
 
-def read(status: int, body: str = "", **headers: str) -> Fault:
-    return read_fault(status, {name.replace("_", "-"): value for name, value in headers.items()}, body.encode(), NOW)
+def read(status: int, body: str = "", asked: Asked = "llm", **headers: str) -> Fault:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return read_fault(status, given, body.encode(), NOW, asked=asked)
 
 
 @pytest.mark.parametrize(
@@ -158,14 +159,55 @@ def test_what_a_client_is_told(fault: Fault, expected: Fault) -> None:
     [
         ("requested model 'X' failed validation: modelRef syntax error.", "model_not_found"),
         ("model X is not in the correct format. Expected format: …", "model_not_found"),
-        ("the prompt exceeds the Token Limit", "context_length_exceeded"),
-        ("prompt is too long: 210000 tokens > 200000 maximum", "context_length_exceeded"),
+        ('model "x" is not available', None),
         ("something else", None),
     ],
 )
 def test_codes_that_programs_test(body: str, code: str | None) -> None:
     assert read(400, body).code == code
     assert read(500, WRAPPED % (400, body)).code == code
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "the prompt exceeds the Token Limit",
+        "input token limit exceeded",
+        "prompt is too long: 213462 tokens > 200000 maximum",
+        "Prompt too long",
+        "Input is too long for requested model.",
+        "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+        "This model's maximum context length is 128000 tokens. However, your messages resulted in 300000 tokens.",
+        "context length exceeded",
+        '{"code":"context_length_exceeded"}',
+        "Your input exceeds the context window of this model.",
+        "input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000",
+    ],
+)
+def test_a_prompt_that_is_too_long_is_a_400_that_agents_know(words: str) -> None:
+    relayed = f"Sourcegraph Cody Gateway: unexpected status code 400: {words}"
+    for fault in (
+        *(read(status, body) for status in (400, 413, 500, 503) for body in (words, WRAPPED % (400, words))),
+        *(fault_of_text(json.dumps({"error": text}).encode()) for text in (words, relayed)),
+        fault_of_text(json.dumps({"message": words, "type": "completion.process_completion"}).encode()),
+    ):
+        assert (fault.status, fault.kind, fault.code) == (400, "bad_request", "context_length_exceeded")
+        assert (fault.param, words in fault.message) == ("messages", True)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (429, "you exceeded the input token limit"),
+        (500, "you exceeded the rate limit of your input token limit"),
+        (500, "context deadline exceeded"),
+        (400, "the output token limit was reached"),
+        (400, "max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens"),
+    ],
+)
+def test_other_limits_are_not_the_prompts(status: int, words: str) -> None:
+    fault = read(status, words)
+    assert (fault.code, fault.param) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -221,51 +263,6 @@ def test_a_web_page_inside_a_200() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("512", 512),
-        ("0", 0),
-        (" 589 ", 589),
-        ("1.2", 2),
-        ("Fri, 26 Apr 2024 23:43:54 UTC", 54),
-        ("Fri, 26 Apr 2024 23:43:54 GMT", 54),
-        ("Fri, 6 May 2024 23:43:00 GMT", 10 * 86400),
-        ("Fri, 26 Apr 2024 23:00:00 UTC", 0),
-        (str(int(NOW) + 30), 30),
-        (str(int(NOW) - 30), 0),
-        (f"{NOW + 0.5}", 1),
-        ("-5", None),
-        ("", None),
-        ("soon", None),
-        ("nan", None),
-        ("inf", None),
-        ("1e300", None),
-        ("99999999", None),
-        ("2764800", 32 * 86400),
-        ("2764801", None),
-        ("1714174980000", None),
-        ("Fri, 26 Foo 2024 23:43:54 GMT", None),
-        ("Fri, 26 Apr 9999 23:43:54 GMT", None),
-        ("Fri, 26 Apr 0000 23:43:54 GMT", None),
-        ("Fri, 99 Apr 2024 99:99:99 GMT", None),
-        ("Fri, 26 Apr 2024 23:43:54", None),
-    ],
-)
-@pytest.mark.parametrize("name", ["retry-after", "x-ratelimit-reset", "ratelimit-reset"])
-def test_how_long_to_wait(name: str, value: str, seconds: int | None) -> None:
-    assert retry_after({name: value}, NOW) == seconds
-
-
-def test_the_first_header_that_makes_sense_counts() -> None:
-    headers = {"ratelimit-reset": "3", "x-ratelimit-reset": "2", "retry-after": "1"}
-    assert retry_after(headers, NOW) == 1
-    assert retry_after(headers | {"retry-after": "soon"}, NOW) == 2
-    assert retry_after({"ratelimit-reset": "3"}, NOW) == 3
-    assert retry_after({"retry-after": "-1", "ratelimit-reset": "3"}, NOW) == 3
-    assert retry_after({}, NOW) is None
-
-
-@pytest.mark.parametrize(
     ("status", "body", "seconds"),
     [
         (429, "", 9),
@@ -281,62 +278,6 @@ def test_waiting_helps_only_where_it_helps(status: int, body: str, seconds: int 
     assert read(status, body, retry_after="9").retry_after == seconds
 
 
-CONCURRENCY = "you have exceeded the concurrency limit of 3 requests for the chat feature. Retry after %s"
-LATER = "2024-04-26 23:44:12.345678 +0000 UTC"  # 72 seconds from now
-
-
-@pytest.mark.parametrize(
-    ("date", "at"),
-    [
-        (LATER, NOW + 72),
-        ("2024-04-26 23:43:00 +0000 UTC", NOW),
-        ("2024-04-26 23:00:00 +0000 UTC m=+0.1", NOW - 43 * 60),
-        ("2024-04-27 00:43:00 +0100 CET", None),
-        ("2024-13-01 00:00:00 +0000 UTC", None),
-        ("2024-00-01 00:00:00 +0000 UTC", None),
-        ("0000-01-01 00:00:00 +0000 UTC", None),
-        ("soon", None),
-        ("٢٠٢٤-04-26 23:44:12 +0000 UTC", None),
-    ],
-)
-def test_a_time_in_the_words_of_a_limit(date: str, at: float | None) -> None:
-    words = CONCURRENCY % date
-    inside = fault_of_text(json.dumps({"error": words}).encode())
-    assert (inside.kind, inside.retry_at, inside.retry_after) == ("rate_limited", at, None)
-    refused = read(429, f"event: error\ndata: {json.dumps({'error': words})}\n\n")
-    assert (refused.kind, refused.retry_at, refused.said) == ("rate_limited", at, words)
-    assert refused.retry_after == (None if at is None else max(0, at - NOW))
-    assert fault_of_text(f"unexpected status code 400: {words}".encode()).retry_at is None
-
-
-@pytest.mark.parametrize(
-    ("time", "seconds"),
-    [(NOW, 0), (NOW - 99, 0), (NOW + 0.1, 1), (NOW + 32 * 86400, 32 * 86400), (NOW + 32 * 86400 + 1, None)],
-)
-def test_seconds_until_a_time(time: float, seconds: int | None) -> None:
-    assert seconds_until(time, NOW) == seconds
-
-
-@pytest.mark.parametrize(
-    ("headers", "body", "told"),
-    [
-        ({"x_ratelimit_limit": "100", "retry_after": "7"}, "x", " (limit 100, try again in 7 s)"),
-        ({"x_ratelimit_limit": " 100 "}, "x", " (limit 100)"),
-        ({"retry_after": "0"}, "x", " (try again in 0 s)"),
-        ({}, "x", ""),
-        ({"x_ratelimit_limit": "many"}, "x", ""),
-        ({"x_ratelimit_limit": "1" * 13}, "x", ""),
-        ({}, CONCURRENCY % LATER, " (try again in 72 s)"),
-        # A header is nearer to the truth than words.
-        ({"retry_after": "7"}, CONCURRENCY % LATER, " (try again in 7 s)"),
-        ({}, CONCURRENCY % "2025-04-26 23:44:12 +0000 UTC", ""),
-    ],
-)
-def test_a_limit_says_how_much_is_allowed_and_when_to_come_back(headers: dict[str, str], body: str, told: str) -> None:
-    assert read(429, body, **headers).message == f"Sourcegraph says: {body}{told}"
-    assert read(500, WRAPPED % (429, body), **headers).message == f"Sourcegraph says: {WRAPPED % (429, body)}{told}"
-
-
 @pytest.mark.parametrize(
     ("status", "kind"), [(402, "forbidden"), (403, "forbidden"), (404, "not_found"), (410, "not_found")]
 )
@@ -346,16 +287,122 @@ def test_a_status_that_says_that_an_endpoint_is_not_there(status: int, kind: Kin
     assert (fault.kind, fault.code) == (kind, UPSTREAM_GATE)
 
 
-@pytest.mark.parametrize("status", [400, 401, 405, 406, 409, 429, 500, 501, 502, 503])
+@pytest.mark.parametrize(
+    "body",
+    ["", "\n", "Not Acceptable", "<html><body>406</body></html>", '{"message":"Unsupported API Version","type":"x"}'],
+)
+def test_not_acceptable_is_the_api_version_whatever_comes_with_it(body: str) -> None:
+    fault = read(406, body, "cody")
+    assert (fault.status, fault.code) == (400, API_VERSION_REFUSED)
+
+
+@pytest.mark.parametrize("body", ["Unsupported API Version (Please update your client)", WRAPPED % (406, "")])
+def test_an_api_version_refused_in_words(body: str) -> None:
+    assert read(500, body).code == API_VERSION_REFUSED
+    assert fault_of_text(json.dumps({"error": body}).encode()).code == API_VERSION_REFUSED
+
+
+ABOUT_A_MODEL = ["Model not found", '{"message":"the model `x` is not for you","type":"t"}', "a::v1::b: licence"]
+
+
+@pytest.mark.parametrize("words", ABOUT_A_MODEL)
+@pytest.mark.parametrize(
+    ("status", "kind", "advice"),
+    [
+        (402, "forbidden", "Sourcegraph does not let this account use this model. "),
+        (403, "forbidden", "Sourcegraph does not let this account use this model. "),
+        (404, "model_not_found", "Sourcegraph does not have this model here. "),
+        (410, "model_not_found", "Sourcegraph does not have this model here. "),
+    ],
+)
+@pytest.mark.parametrize("asked", ["llm", "cody"])
+def test_what_is_said_of_one_model_closes_nothing(
+    asked: Asked, status: int, kind: Kind, advice: str, words: str
+) -> None:
+    fault = read(status, words, asked)
+    assert (fault.kind, fault.code, fault.param) == (kind, None, "model")
+    assert fault.message == f"{advice}Sourcegraph says: {words_of(words.encode())}"
+
+
+@pytest.mark.parametrize(
+    "words", ["language model API: not licensed", "models API is off", "The Cody API is not included"]
+)
+def test_what_may_be_said_of_the_licence_is_a_gate(words: str) -> None:
+    assert read(403, words).code == UPSTREAM_GATE
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (402, "the licence of the instance does not cover it"),
+        (403, "ask your site admin for access"),
+        (404, "SOURCEGRAPH_BASE_URL is not the address"),
+        (410, "SOURCEGRAPH_BASE_URL is not the address"),
+    ],
+)
+@pytest.mark.parametrize("words", ["", "no"])
+def test_the_advice_is_of_the_endpoint_that_refused(status: int, advice: str, words: str) -> None:
+    fault = read(status, words, "cody")
+    assert advice in fault.message
+    assert not {"the LLM API", "SOURCEGRAPH_END_POINT"} & {word for word in GATE_WORDS if word in fault.message}
+    assert all(word in read(status, words).message for word in GATE_WORDS)
+
+
+GATE_WORDS = ("the LLM API", "SOURCEGRAPH_END_POINT")
+
+
+@pytest.mark.parametrize("asked", ["llm", "cody"])
+def test_who_is_not_known_has_a_token_that_is_not(asked: Asked) -> None:
+    fault = read(403, "not authenticated\n", asked)
+    assert (fault.kind, fault.status, fault.code) == ("unauthenticated", 403, None)
+    assert fault.message == (
+        "Sourcegraph did not accept the token; check SOURCEGRAPH_API_TOKEN and SOURCEGRAPH_BASE_URL. "
+        "Sourcegraph says: not authenticated"
+    )
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        read(402, "credits exhausted"),
+        read(402, "no credit", "cody"),
+        read(403, "you are out of completion credits"),
+        read(500, WRAPPED % (402, "credits")),
+        fault_of_text(b'{"error":"you have used all of your credits"}'),
+        fault_of_text(b'{"error":"your credits are used up"}'),
+    ],
+)
+def test_credits_that_are_exhausted(fault: Fault) -> None:
+    assert (fault.kind, fault.status, fault.code) == ("forbidden", 403, "insufficient_quota")
+    assert fault.message.startswith("The credits for Cody are exhausted, ")
+    assert fault.message.endswith(f" Sourcegraph says: {fault.said}")
+
+
+def test_a_setting_with_credits_in_its_name_is_none() -> None:
+    words = (
+        "completions V0 does not support 'entitlements.completionCredits.mode':'trackStrict'; "
+        "completions V5 or later is required"
+    )
+    assert [read(status, words).code for status in (400, 402)] == [None, UPSTREAM_GATE]
+    assert read(429, "you have used all of your completion credits").kind == "rate_limited"
+
+
+@pytest.mark.parametrize("status", [400, 401, 405, 409, 429, 500, 501, 502, 503])
 @pytest.mark.parametrize("body", ["", "no", "<html>"])
 def test_other_statuses_close_nothing(status: int, body: str) -> None:
     assert read(status, body).code is None
 
 
-@pytest.mark.parametrize("status", [401, 402, 403, 404, 410, 500])
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 406, 410, 500])
 @pytest.mark.parametrize(
     ("words", "advice"),
-    [("cody is not enabled: off", "Ask your site admin"), ("ClientCodyIgnoreCompatibilityError", "context filters")],
+    [
+        ("cody is not enabled: off", "Ask your site admin"),
+        ("Cody is not enabled for this user", "Ask your site admin"),
+        ("CODY IS NOT ENABLED", "Ask your site admin"),
+        ("ClientCodyIgnoreCompatibilityError", "context filters"),
+        ("please use one of the supported clients: vscode, jetbrains, web.", "context filters"),
+    ],
 )
 def test_words_that_say_it_all_close_nothing(status: int, words: str, advice: str) -> None:
     fault = read(status, words)
@@ -433,9 +480,3 @@ def test_no_refusal_makes_it_raise(status: int, headers: dict[str, str], body: b
     assert 400 <= fault.status <= 599
     assert fault.retry_after is None or fault.retry_after >= 0
     assert fault_of_text(body).status >= 400
-
-
-@given(values, st.floats(0, 1e11))
-def test_no_header_makes_it_raise(value: str, now: float) -> None:
-    seconds = retry_after({"retry-after": value}, now)
-    assert seconds is None or 0 <= seconds <= 32 * 86400

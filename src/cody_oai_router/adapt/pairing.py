@@ -5,6 +5,7 @@ A call without a result makes the server drop all calls of that turn, and a resu
 """
 
 import itertools
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -23,23 +24,57 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 def pair_results(turns: tuple[Turn, ...]) -> tuple[tuple[Turn, ...], set[str]]:
     """Gives the turns with a `tool` turn for each call right after it, in the order of the calls, and notes of what was changed."""
     notes: set[str] = set()
-    used: set[str] = set()  # ids of calls
+    names = _Names()
     paired: list[Turn] = []
     position = 0
     while position < len(turns):
         turn = turns[position]
         position += 1
-        if turn.role == "assistant" and turn.calls:
-            while position < len(turns) and turns[position].role == "assistant" and turns[position].calls:
-                turn = joined((turn, turns[position]))  # their results come together
+        if _is_caller(turn):
+            callers = [turn, *itertools.takewhile(_is_caller, itertools.islice(turns, position, None))]
+            if len(callers) > 1:
+                turn = joined(callers)  # their results come together
                 notes.add("messages:merged")
-                position += 1
+                position += len(callers) - 1
             end = _end_of_round(turns, position)
-            paired += _round(turn, turns[position:end], used, notes)
+            paired += _round(turn, turns[position:end], names, notes)
             position = end
         else:
             paired.append(_stray(turn, notes))
     return tuple(paired), notes
+
+
+class _Names:
+    """Gives each call of a conversation an id that no other one has, as providers demand.
+
+    Some clients use one id in every round, and legacy calls have no other; so where the last search for one ended, the next goes on.
+    """
+
+    __slots__ = ("_numbers", "_used")
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+        self._numbers: dict[str, Iterator[int]] = {}
+
+    def name(self, calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
+        """Gives the calls of one turn with their ids; an id that is alone stays."""
+        given = {call.id for call in calls}
+        return tuple(self._named(call, given) for call in calls)
+
+    def _named(self, call: ToolCall, given: set[str]) -> ToolCall:
+        alone = call.id and call.id not in self._used
+        call_id = call.id if alone else self._free(call.id or "call", given)
+        self._used.add(call_id)
+        return call if alone else msgspec.structs.replace(call, id=call_id)
+
+    def _free(self, call_id: str, given: set[str]) -> str:
+        numbers = self._numbers.setdefault(call_id, itertools.count(1))
+        names = (f"{call_id}_{number}" for number in numbers)
+        return next(name for name in names if name not in self._used and name not in given)
+
+
+def _is_caller(turn: Turn) -> bool:
+    return turn.role == "assistant" and bool(turn.calls)
 
 
 def _end_of_round(turns: tuple[Turn, ...], start: int) -> int:
@@ -47,8 +82,8 @@ def _end_of_round(turns: tuple[Turn, ...], start: int) -> int:
     return next((index for index in range(start, len(turns)) if turns[index].role == "assistant"), len(turns))
 
 
-def _round(caller: Turn, following: tuple[Turn, ...], used: set[str], notes: set[str]) -> list[Turn]:
-    calls = tuple(_readable(call, notes) for call in _named(caller.calls, used))
+def _round(caller: Turn, following: tuple[Turn, ...], names: _Names, notes: set[str]) -> list[Turn]:
+    calls = tuple(_readable(call, notes) for call in names.name(caller.calls))
     results: dict[str, Turn] = {}
     others: list[Turn] = []
     for turn in following:
@@ -66,18 +101,6 @@ def _round(caller: Turn, following: tuple[Turn, ...], used: set[str], notes: set
     return [msgspec.structs.replace(caller, calls=calls), *answers, *others]
 
 
-def _named(calls: tuple[ToolCall, ...], used: set[str]) -> tuple[ToolCall, ...]:
-    """Gives each call an id that no other call of the conversation has, as providers demand; an id that is alone stays."""
-    taken = used | {call.id for call in calls}
-    named: list[ToolCall] = []
-    for call in calls:
-        call_id = call.id if call.id and call.id not in used else _free(call.id or "call", taken)
-        used.add(call_id)
-        taken.add(call_id)
-        named.append(call if call_id == call.id else msgspec.structs.replace(call, id=call_id))
-    return tuple(named)
-
-
 def _readable(call: ToolCall, notes: set[str]) -> ToolCall:
     """Gives a call with arguments that are a JSON object, as providers demand: a model may have been cut off in the middle of them."""
     try:
@@ -87,10 +110,6 @@ def _readable(call: ToolCall, notes: set[str]) -> ToolCall:
         written = _encode({"arguments": call.arguments.encode("utf-8", "replace").decode()})
         return msgspec.structs.replace(call, arguments=written.decode())
     return call
-
-
-def _free(call_id: str, taken: set[str]) -> str:
-    return next(name for number in itertools.count(1) if (name := f"{call_id}_{number}") not in taken)
 
 
 def _answered(turn: Turn, waiting: list[tuple[ToolCall, ToolCall]]) -> str | None:

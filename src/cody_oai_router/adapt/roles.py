@@ -73,11 +73,11 @@ def wrapped(turn: Turn, notes: set[str]) -> Turn:
 
 
 def joined(turns: Sequence[Turn]) -> Turn:
-    """Joins turns by blank lines into one of the first one's role; parts stay parts, strings stay one string."""
+    """Joins turns by blank lines into one of the first one's role: parts stay parts, strings one string unless one has a cache hint."""
     first = turns[0]
     calls = tuple(call for turn in turns for call in turn.calls)
     turns = [turn for turn in turns if not all(map(_is_empty, turn.parts))] or turns[:1]
-    listed = any(turn.listed for turn in turns)
+    listed = any(turn.listed or _is_hinted(turn) for turn in turns)
     if listed:
         parts = turns[0].parts + tuple(part for turn in turns[1:] for part in _after_blank_line(turn.parts))
     else:
@@ -93,6 +93,10 @@ def _tagged(words: bytes, tag: bytes) -> msgspec.Raw:
 
 def _texts(turn: Turn) -> list[msgspec.Raw]:
     return [part.text for part in turn.parts if isinstance(part, TextPart)]
+
+
+def _is_hinted(turn: Turn) -> bool:
+    return any(isinstance(part, TextPart) and part.cache_control is not None for part in turn.parts)
 
 
 def _filled(turn: Turn, notes: set[str], *, blank: bool) -> Turn:

@@ -66,20 +66,23 @@ def _adapt(turn: Turn, write_call: Callable[[ToolCall], str], labels: dict[str, 
 def _result(turn: Turn, label: bytes) -> Turn:
     """Puts the tags around a result; what is no text stays a part between them."""
     start, end = b"<TOOL_RESULT" + label + b">", b"</TOOL_RESULT>"
-    texts = [part.text for part in turn.parts if isinstance(part, TextPart)]
+    texts = [part for part in turn.parts if isinstance(part, TextPart)]
     if len(texts) == len(turn.parts):
-        text = b"".join(bytes(text)[1:-1] for text in texts)
-        return Turn(role="user", parts=(_text(start + text + end),))
+        words = b"".join(bytes(part.text)[1:-1] for part in texts)
+        hints = [part.cache_control for part in texts if part.cache_control is not None]
+        return Turn(role="user", parts=(_text(start + words + end, hints[-1] if hints else None),))
     return Turn(role="user", parts=(_text(start), *turn.parts, _text(end)), listed=True)
 
 
 def _with_calls(turn: Turn, calls: bytes) -> Turn:
     """Puts written calls after what the turn says."""
     parts: tuple[Part, ...] = tuple(part for part in turn.parts if not _is_empty(part))
+    hint = None
     if parts and isinstance(parts[-1], TextPart):
         calls = bytes(parts[-1].text)[1:-1] + _NEW_LINE + calls
+        hint = parts[-1].cache_control
         parts = parts[:-1]
-    parts = (*parts, _text(calls))
+    parts = (*parts, _text(calls, hint))
     return msgspec.structs.replace(turn, parts=parts, listed=turn.listed or len(parts) > 1, calls=())
 
 
@@ -132,5 +135,5 @@ def _inner(text: str) -> bytes:
     return _encode(text)[1:-1]
 
 
-def _text(inner: bytes) -> TextPart:
-    return TextPart(msgspec.Raw(b'"' + inner + b'"'))
+def _text(inner: bytes, hint: msgspec.Raw | None = None) -> TextPart:
+    return TextPart(msgspec.Raw(b'"' + inner + b'"'), hint)

@@ -1,7 +1,8 @@
 r"""Says what an answer took in tokens where upstream does not.
 
-Upstream's own numbers are taken where there are any; instances before 5.9 send zeros (contract §3.1), and an answer that the router
-itself ended early has none. Then both sides are estimated from their UTF-8 bytes and marked so with `usage:estimated`.
+Upstream's own numbers are taken where there are any; instances before 5.9 send zeros (contract §3.1), an answer that the router itself
+ended early has none, and nothing promises them for the others (§4.4). Without them both sides are estimated from their UTF-8 bytes and
+marked so with `usage:estimated`.
 
 Known error. English prose has 4 to 5 bytes a token and code about 3, so an estimate is up to a quarter off; Chinese and Japanese have 2
 to 3, so it is a quarter to a half too low, as it is for the newest models, whose tokens are shorter. What a model thought without
@@ -14,13 +15,14 @@ from typing import Final
 
 import msgspec
 
-from cody_oai_router.conversation import ImagePart, Prompt, TextPart, Tool, Turn
+from cody_oai_router.conversation import ImagePart, Prompt, Reply, TextPart, Tool, Turn, collect, play
 from cody_oai_router.events import (
     Adapted,
     CallArguments,
     CallStart,
     Event,
     Reasoning,
+    Rewritten,
     Stop,
     Text,
     Usage,
@@ -53,11 +55,18 @@ class Estimator:
 
     def adapt(self, events: Iterable[Event]) -> list[Event]:
         """Takes a batch of events and gives them on, except a usage that counts nothing."""
+        events = list(events)
+        texts = [event.text for event in events if type(event) is Text]
+        if len(texts) == len(events):  # as nearly all batches are
+            self._shown += sum(map(_size, texts))
+            return events
         out: list[Event] = []
         for event in events:
             match event:
                 case Text() | CallArguments():
                     self._shown += _size(event.text)
+                case Rewritten():
+                    self._shown = _size(event.text)
                 case Reasoning():
                     self._thought += _size(event.text)
                 case CallStart():
@@ -89,6 +98,16 @@ class Estimator:
             estimated=True,
         )
         return [usage, Adapted("usage:estimated")]
+
+
+def with_usage(reply: Reply, prompt: Prompt) -> Reply:
+    """Gives a whole answer with what it took, estimated where upstream counted nothing."""
+    if reply.usage is not None and _counts(reply.usage):
+        return reply
+    estimator = Estimator(estimate_prompt(prompt))
+    events = estimator.adapt(play(reply))
+    counted = collect([*events, *estimator.finish()])
+    return counted if isinstance(counted, Reply) else reply
 
 
 def estimate_prompt(prompt: Prompt) -> int:

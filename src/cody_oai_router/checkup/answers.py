@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from cody_oai_router.checkup.arrivals import judge_arrivals
-from cody_oai_router.checkup.check import Check, Name
+from cody_oai_router.checkup.check import Check, Name, unseen
 from cody_oai_router.sse import Splitter
 
 # A few words; providers refuse less than this.
@@ -16,6 +16,7 @@ _SOME: Final = 120
 _OK: Final = 200
 _SHOWN: Final = 60
 _TOOL: Final = "get_weather"
+_WITHOUT_TOOLS: Final = "Chat works without them. If agents and tools matter to you, try another model (DEFAULT_MODEL)."
 
 Question = dict[str, Any]
 
@@ -72,11 +73,11 @@ def tool_question(model: str) -> Question:
     }
 
 
-def judge_answer(heard: Heard, model: str) -> Check:
-    """Judges the plain answer."""
+def judge_answer(heard: Heard, model: str, doubt: str = "") -> Check:
+    """Judges the plain answer; `doubt` is what may be the matter if there is none, by what was seen before."""
     message = _message(heard)
     if message is None:
-        return _failed("answer", heard, model)
+        return _failed("answer", heard, model, doubt)
     name = heard.headers.get("x-router-model", model)
     text = " ".join((message.content or "").split())
     said = f'"{text[:_SHOWN]}"' if text else "an answer without words"
@@ -118,7 +119,7 @@ def judge_tools(heard: Heard, model: str) -> Check:
     """Judges the answer to a question that a tool was offered for."""
     message = _message(heard)
     if message is None:
-        return _failed("tools", heard, model)
+        return _failed("tools", heard, model, _WITHOUT_TOOLS)
     emulated = "tools:emulated" in heard.notes
     how = "emulated: described in the prompt, since this road carries no tools" if emulated else "native"
     called = [call.function.name for call in message.tool_calls or ()]
@@ -130,16 +131,14 @@ def judge_tools(heard: Heard, model: str) -> Check:
     )
 
 
-def _failed(name: Name, heard: Heard, model: str) -> Check:
+def _failed(name: Name, heard: Heard, model: str, doubt: str = "") -> Check:
     error = _error(heard.body)
     if error is None:
-        return Check(name, "failed", f"the answer broke off (HTTP {heard.status}, {len(heard.body)} bytes)")
-    advice = (
-        f"Asked for {model}. Set DEFAULT_MODEL to a model that Cody offers you."
-        if error.code == "model_not_found"
-        else ""
-    )
-    return Check(name, "failed", error.message, advice)
+        return unseen(name, f"the answer broke off (HTTP {heard.status}, {len(heard.body)} bytes)", doubt)
+    if error.code != "model_not_found":
+        return unseen(name, error.message, doubt)
+    wish = "Set DEFAULT_MODEL to the full reference (provider::version::model) of a model that Cody offers you."
+    return unseen(name, error.message, f"Asked for {model}. {wish}")
 
 
 def _message(heard: Heard) -> "_Message | None":

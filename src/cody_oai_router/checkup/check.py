@@ -34,6 +34,11 @@ class Check(msgspec.Struct, frozen=True):
     advice: str = ""
 
 
+# Chat may work where these do not answer, or not to everybody: the answer itself is asked for below, and decides.
+_DISPENSABLE: Final[frozenset[Name]] = frozenset(
+    {"version", "token", "cody", "llm-api", "api-version", "context-filters", "models", "tools"}
+)
+
 # In this order; what is looked at later needs most of what is looked at before.
 NAMES: Final[tuple[Name, ...]] = (
     "configuration",
@@ -59,10 +64,15 @@ def skipped(name: Name, broken: Name) -> Check:
     return Check(name, "skipped", f"not looked at: {broken} has to work first")
 
 
+def unseen(name: Name, detail: str, advice: str = "") -> Check:
+    """Says that nothing was seen of a thing: a failure only where chat cannot do without it."""
+    return Check(name, "warning" if name in _DISPENSABLE else "failed", detail, advice)
+
+
 def too_slow(name: Name, seconds: float) -> Check:
     """Says that looking at a thing took too long."""
     advice = "Try again; if it stays like this, ask whoever runs the network or the Sourcegraph instance."
-    return Check(name, "failed", f"no answer within {seconds:g} s", advice)
+    return unseen(name, f"no answer within {seconds:g} s", advice)
 
 
 def works(checks: Sequence[Check]) -> bool:

@@ -18,8 +18,11 @@ _NEWEST: Final = (6, 12)
 # The first release with anything under /.api/llm (contract §1.1).
 _FIRST_WITH_LLM: Final = (5, 6)
 _LONGEST: Final = 60
+_ANSWER_TELLS: Final = "The answer below will show whether that matters."
+_OTHER_ROAD: Final = "If chat is closed as well, set SOURCEGRAPH_API=auto to use Cody's stream instead."
+_WRONG_ADDRESS: Final = "Is SOURCEGRAPH_BASE_URL the address of a Sourcegraph instance, as the browser shows it?"
 
-# An instance that answers like this does not answer at all; other refusals are judged where they matter.
+# An instance that answers like this does not answer at all; why is worth saying, though chat may work.
 _BROKEN: Final[frozenset[Kind]] = frozenset({"bad_gateway", "timed_out", "unavailable", "internal"})
 
 
@@ -71,7 +74,7 @@ def _written(release: tuple[int, int]) -> str:
 def _unknown_version(written: bytes, health: Page, product: Page) -> Check:
     faults = [page for page in (health, product) if isinstance(page, Fault)]
     if all(isinstance(page, Fault) and page.kind in _BROKEN for page in (health, product)):
-        return Check("version", "failed", faults[-1].message)
+        return Check("version", "warning", faults[-1].message, _ANSWER_TELLS)
     if written:
         return Check("version", "ok", f"Sourcegraph {written.decode('utf-8', 'replace')[:_LONGEST]}")
     advice = "Nothing depends on it, unless SOURCEGRAPH_BASE_URL is not the address of a Sourcegraph instance."
@@ -86,8 +89,7 @@ def judge_token(page: Page, scheme: str) -> Check:
         return _refused_token(page, kind)
     account = read_account(page)
     if account is None:
-        advice = "Is SOURCEGRAPH_BASE_URL the address of a Sourcegraph instance?"
-        return Check("token", "failed", "the instance's GraphQL page does not answer as Sourcegraph does", advice)
+        return _untold_token("which does not answer as Sourcegraph does")
     if account.user is not None:
         name = account.user.displayName
         shown = f"{account.user.username} ({name})" if name else account.user.username
@@ -101,10 +103,14 @@ def _refused_token(fault: Fault, kind: str) -> Check:
     if fault.kind == "unauthenticated":
         return Check("token", "failed", fault.message, _new_token(kind) if fault.said else "")
     if fault.code == UPSTREAM_GATE:
-        detail = f"there is no GraphQL page at this address (HTTP {fault.status})"
-        advice = "Is SOURCEGRAPH_BASE_URL the address of a Sourcegraph instance, as the browser shows it?"
-        return Check("token", "failed", detail, advice)
-    return Check("token", "failed", fault.message)
+        return _untold_token(f"which is not there, or closed (HTTP {fault.status})")
+    return _untold_token(f"which does not answer: {fault.message}")
+
+
+def _untold_token(why: str) -> Check:
+    """Says that GraphQL was no help: a gateway may close it and let chat through."""
+    detail = f"whether it is valid could not be told by GraphQL, {why}"
+    return Check("token", "warning", detail, "The answer below will show whether it is.")
 
 
 def _new_token(kind: str) -> str:
@@ -116,7 +122,7 @@ def _new_token(kind: str) -> str:
 
 def judge_cody(config: Page, enabled: Page, listing: Fault | None) -> Check:
     """Judges whether Cody is on: by client-config, by GraphQL for releases without it, and by what the LLM API refused with."""
-    if listing is not None and "cody is not enabled" in listing.said:
+    if listing is not None and "cody is not enabled" in listing.said.lower():
         return _cody_off(f'switched off ("{listing.said.strip()[:200]}")')
     config, enabled = read_page(config), read_page(enabled)
     found = None if isinstance(config, Fault) else read_client_config(config)
@@ -138,25 +144,33 @@ def _cody_off(detail: str) -> Check:
     return Check("cody", "failed", detail, f"The token is not at fault. {ask}")
 
 
-def judge_llm_api(listing: Fault | None, api: Api, release: tuple[int, int] | None) -> Check:
-    """Judges whether the LLM API is open, by its listing of models."""
+def judge_llm_api(listing: Fault | None, api: Api, release: tuple[int, int] | None, *, listed: bool = True) -> Check:
+    """Judges whether the LLM API is open, by its listing of models; `listed` tells that what came was one."""
     if api == "cody":
         return Check(
             "llm-api", "ok", "not used: your settings want Cody's stream (SOURCEGRAPH_API, SOURCEGRAPH_END_POINT)"
         )
+    if listing is None and not listed:
+        return Check("llm-api", "warning", "what came for its listing is none", _ANSWER_TELLS)
     if listing is None:
         return Check("llm-api", "ok", "open")
     if listing.code != UPSTREAM_GATE:
-        advice = "" if api == "llm" else "The answer below will show whether that matters."
-        return Check("llm-api", "failed" if api == "llm" else "warning", listing.message, advice)
+        return Check("llm-api", "warning", listing.message, _ANSWER_TELLS)
     closed = _closed(listing.status, release)
     ask = to_admin(
         f"GET /.api/llm/models answers HTTP {listing.status}. Is the Cody API (/.api/llm, a licence feature since Sourcegraph 6.8) "
         "part of our licence?"
     )
     if api == "llm":
-        return Check("llm-api", "failed", closed, f"Set SOURCEGRAPH_API=auto to use Cody's stream instead. {ask}")
+        return Check("llm-api", "warning", f"its listing is {closed}", f"{_OTHER_ROAD} {ask}")
     return Check("llm-api", "ok", f"{closed}; Cody's stream is used instead, and there is nothing to do")
+
+
+def doubt(listing: Fault | None, api: Api, *, known: bool) -> str:
+    """Words what may be the matter where no answer comes; `known` tells that something here answered as Sourcegraph does."""
+    if not known:
+        return _WRONG_ADDRESS
+    return _OTHER_ROAD if api == "llm" and listing is not None and listing.code == UPSTREAM_GATE else ""
 
 
 def _closed(status: int, release: tuple[int, int] | None) -> str:

@@ -8,7 +8,8 @@ import msgspec
 from cody_oai_router.catalogue import Catalogue, Model
 from cody_oai_router.checkup.check import Check
 
-# Asked for where an instance lists nothing: what most of them have had, under this name, since 2024.
+# Asked for where an instance lists nothing and the user has no names of their own: what many clients send unasked, and
+# what most instances have had, under this name, since 2024.
 _UNLISTED: Final = "gpt-4o"
 
 
@@ -36,11 +37,7 @@ def judge_models(catalogue: Catalogue, default: str | None, chosen: str | None, 
     """Judges the listing, the user's DEFAULT_MODEL (`chosen`) and MODEL_ALIASES; `default` is the instance's own."""
     chat = [model for model in catalogue.models if model.chats]
     if not chat:
-        advice = (
-            "Names of models go to Sourcegraph as clients write them. Set DEFAULT_MODEL to one that Cody offers you, as "
-            "provider::version::model or provider/model."
-        )
-        return Check("models", "ok" if chosen else "warning", "the instance lists none", "" if chosen else advice)
+        return _unlisted_site(catalogue, chosen)
     detail = f"{_count(len(chat))}{_first(chat, default)}; to list them: cody-oai-router models"
     lost = _unlisted(catalogue, chosen, aliases)
     if chosen and not lost:
@@ -53,6 +50,17 @@ def judge_models(catalogue: Catalogue, default: str | None, chosen: str | None, 
         + ": requests for what is not listed may be refused. Correct the names, or leave it if you know better."
     )
     return Check("models", "warning", detail, advice)
+
+
+def _unlisted_site(catalogue: Catalogue, chosen: str | None) -> Check:
+    found = catalogue.resolve("") if chosen else None
+    if found is None:
+        advice = (
+            "Names of models go to Sourcegraph as clients write them, and the LLM API takes full references only. Set DEFAULT_MODEL to "
+            "the full reference of a model that Cody offers you: provider::version::model."
+        )
+        return Check("models", "warning", "the instance lists none", advice)
+    return Check("models", "ok", f"the instance lists none; DEFAULT_MODEL is {found.ref}")
 
 
 def _count(number: int) -> str:
@@ -77,8 +85,11 @@ def _unlisted(catalogue: Catalogue, chosen: str | None, aliases: Mapping[str, st
     return lost
 
 
-def model_to_try(catalogue: Catalogue, default: str | None, chosen: str | None) -> str:
-    """Chooses what to ask: the user's default, the instance's, else one that is not deprecated and does not think first."""
+def model_to_try(catalogue: Catalogue, default: str | None, chosen: str | None, aliases: Mapping[str, str]) -> str:
+    """Chooses what to ask: the user's default, the instance's, else one that is not deprecated and does not think first.
+
+    Where nothing is listed it is what clients send: a name that the user made for them (`aliases`), or a usual one.
+    """
     if chosen:
         found = catalogue.resolve("")
         return found.ref if found else chosen
@@ -86,4 +97,4 @@ def model_to_try(catalogue: Catalogue, default: str | None, chosen: str | None) 
     if any(model.ref == default for model in chat) and default:
         return default
     ranked = sorted(chat, key=lambda model: (model.deprecated, model.reasons))
-    return ranked[0].ref if ranked else _UNLISTED
+    return ranked[0].ref if ranked else next(iter(aliases), _UNLISTED)

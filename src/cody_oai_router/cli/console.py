@@ -44,10 +44,15 @@ def is_terminal() -> bool:
 
 
 def columns() -> int:
-    """How wide a line on the terminal may be: longer ones than 110 columns nobody likes to read."""
+    """How wide a line of text on the terminal may be: longer ones than 110 columns nobody likes to read."""
+    return min(all_columns(), _WIDEST)
+
+
+def all_columns() -> int:
+    """How wide a table on the terminal may be: all that there is."""
     import shutil  # noqa: PLC0415 - with what it brings, it would slow every start of the router
 
-    return max(_NARROWEST, min(shutil.get_terminal_size().columns, _WIDEST))
+    return max(_NARROWEST, shutil.get_terminal_size().columns)
 
 
 def _encoding(stream: TextIO | None) -> str:

@@ -4,10 +4,14 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from cody_oai_router import __version__
 from cody_oai_router.addresses import reached
 from cody_oai_router.settings import Settings
+
+# A family that nearly every instance has a model of, under whatever name.
+_FAMILY: Final = "claude-sonnet"
 
 
 def greeting(settings: Settings, addresses: Sequence[tuple[str, int]], *, demo: bool) -> list[str]:
@@ -21,7 +25,7 @@ def greeting(settings: Settings, addresses: Sequence[tuple[str, int]], *, demo: 
         else f"Sourcegraph: {settings.upstream.url}",
         *_origins(settings),
         *settings.notices,
-        f"Try it: {_curl(_url(reached(host), port), keyed=settings.api_key is not None)}",
+        f"Try it: {_curl(_url(reached(host), port), settings)}",
     ]
 
 
@@ -38,11 +42,12 @@ def _origins(settings: Settings) -> list[str]:
     ]
 
 
-def _curl(url: str, *, keyed: bool) -> str:
+def _curl(url: str, settings: Settings) -> str:
     """A command to copy, quoted as the platform's own shell wants it."""
-    body = {"model": "gpt-4", "stream": True, "messages": [{"role": "user", "content": "Hello"}]}
+    model = settings.default_model or _FAMILY
+    body = {"model": model, "stream": True, "messages": [{"role": "user", "content": "Hello"}]}
     words = ["curl", "-N", f"{url}/v1/chat/completions", "-H", "content-type: application/json"]
-    if keyed:
+    if settings.api_key is not None:
         words += ["-H", "authorization: Bearer <your ROUTER_API_KEY>"]
     words += ["-d", json.dumps(body, separators=(",", ":"))]
     if sys.platform == "win32":

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from cody_oai_router.cli.console import columns, complain, is_terminal, say
+from cody_oai_router.cli.console import all_columns, complain, is_terminal, say
 from cody_oai_router.cli.running import loop_factory, protect_memory, secrets_of
 from cody_oai_router.cli.serve import configured, refuse
 from cody_oai_router.cli.sources import find_sources, this_machine
@@ -47,7 +47,7 @@ def _print(offer: Offer, settings: Settings, *, as_json: bool) -> None:
         complain(["The instance lists no models: their names go to Sourcegraph as clients write them."])
     if not lines:
         return
-    say(write_table(lines, columns() if is_terminal() else None))
+    say(write_table(lines, all_columns() if is_terminal() else None))
     others = left_out(catalogue)
     if others:
         complain([f"Left out: {others} that cannot be talked to (autocomplete only)."])

@@ -97,10 +97,14 @@ _CHAT_REST: Final = """
 * Roles: `system`, `developer`, `user`, `assistant`, `tool`, `function`, in any order. What an endpoint does not know of them goes
   in tags in a message of the user.
 * Content: a string, null, absent, or a list of parts, for every role. `text` and `refusal` parts go as text; `image_url` goes to
-  Cody's stream (5.8 and later) as a `data:` URL of image/png, image/jpeg, image/webp or image/gif. Any other image, an image for a
-  model without vision, and parts of other types (`input_audio`, `file`) are a 400 that says what works.
+  Cody's stream (5.8 and later) as a `data:` URL of image/png, image/jpeg, image/webp or image/gif, of a system message and of a
+  tool's result in a message of the user. Any other image, an image of the assistant's or for a model without vision, and parts of other
+  types (`input_audio`, `file`) are a 400 that says what works.
 * `tool_calls`, `tool_call_id` and legacy `function_call` are carried, as text where an endpoint does not take them. `cache_control` of a
-  text part goes to Cody's stream (6.1 and later). `name` goes to the LLM API. Other fields are left out.
+  text part, or of a message, whose last text it goes to, is carried on Cody's stream (6.1 and later), except in a tool's result. `name`
+  goes to the LLM API. Other fields are left out.
+* What an assistant thought before (`<think>…</think>` at the head of its text, `reasoning_content`) is not sent back. Its `refusal` goes
+  as its text.
 
 ## Answer
 

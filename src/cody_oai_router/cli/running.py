@@ -130,11 +130,11 @@ def open_log(settings: Settings) -> Log:
     return Log(output, encoding=encoding, form=settings.log_format, redactor=Redactor(secrets_of(settings)))
 
 
-def the_router() -> Router:
-    """The real router, with all that it imports."""
+def the_router(*, tells_filters: bool = True) -> Router:
+    """The real router, with all that it imports; `tells_filters` is false where another process tells of context filters."""
     from cody_oai_router.shell.router import run  # noqa: PLC0415 - not needed where a test brings its own
 
-    return run
+    return partial(run, tells_filters=tells_filters)
 
 
 def secrets_of(settings: Settings) -> Iterable[Secret]:

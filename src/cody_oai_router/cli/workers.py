@@ -77,6 +77,7 @@ class _Crew:
         self._held = held
         self._user = User(settings, warnings, demo=False)
         self._router = the_router()
+        self._quieter = the_router(tells_filters=False)
         self._log: Log | None = None
         self._workers: dict[socket.socket, _Worker] = {}
         self._selector = selectors.DefaultSelector()
@@ -134,8 +135,10 @@ class _Crew:
             inherited.close()
         self._selector.close()
         code = 1
+        # What the start tells of the instance one of them tells: the last, after whom the keeper greets.
+        router = self._router if len(self._workers) == self._settings.workers - 1 else self._quieter
         try:
-            code = run_router(self._settings, router=self._router, keeper=_Channel(theirs))
+            code = run_router(self._settings, router=router, keeper=_Channel(theirs))
         finally:
             os._exit(code)  # what this process inherited is its keeper's to clean up
 

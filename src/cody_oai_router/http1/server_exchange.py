@@ -98,7 +98,7 @@ class ServerExchange:
 
     def write(self, data: bytes) -> None:
         """Send a piece of the answer, as one chunk."""
-        middle = self._chunked and self.started and not (self._corked or self._silent or self.ended)
+        middle = self._chunked and not (self._corked or self._silent or self.ended)
         if middle and 0 < len(data) < _COPY_BELOW and not self._transport.is_closing():
             self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))  # nearly every write of a stream
         else:

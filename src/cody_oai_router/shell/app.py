@@ -130,15 +130,15 @@ class App:
         return Response(200, [JSON, *headers], openai_chat.write_model(model))
 
     def _health(self, headers: Headers) -> Response:
-        site = self._shop.instance.site
+        instance = self._shop.instance
         status = {
             "status": "ok",
             "version": __version__,
             "demo": self._shop.demo,
             "sourcegraph": {
                 "api": self._shop.settings.sourcegraph_api,
-                "llm_api": "closed" if site.gated else "open",
-                "api_version": site.api_version,
+                "llm_api": instance.llm_api,
+                "api_version": instance.site.api_version,
             },
         }
         return Response(200, [JSON, *headers], msgspec.json.encode(status))

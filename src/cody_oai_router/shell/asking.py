@@ -11,12 +11,13 @@ import msgspec
 
 from cody_oai_router import exchange as exchanges
 from cody_oai_router.abilities import Endpoint, traits_of
+from cody_oai_router.adapt.usage import with_usage
 from cody_oai_router.catalogue import Resolved
 from cody_oai_router.checks import Check
 from cody_oai_router.conversation import FORGOTTEN, Collector, Prompt, Reply, play, usage_after
 from cody_oai_router.events import Usage
 from cody_oai_router.exchange import Again, Plan
-from cody_oai_router.faults import Fault
+from cody_oai_router.faults import UPSTREAM_GATE, Fault
 from cody_oai_router.http1 import ClientError, Clocks, Incoming, Outgoing
 from cody_oai_router.lessons import NO_LESSONS, UNMISTAKABLE
 from cody_oai_router.relay import Source, Upstream
@@ -25,7 +26,8 @@ from cody_oai_router.shell.failures import fault_of
 from cody_oai_router.shell.pages import decoded
 from cody_oai_router.shell.reception import Outlet, Reception
 from cody_oai_router.shell.workshop import Workshop
-from cody_oai_router.sourcegraph.refusals import read_fault, seconds_until
+from cody_oai_router.sourcegraph.refusals import read_fault
+from cody_oai_router.sourcegraph.waits import in_seconds, with_pause
 from cody_oai_router.upstreams import completions_stream, llm_api
 from cody_oai_router.upstreams.requests import request_headers
 
@@ -132,11 +134,11 @@ class Asking:
             if not isinstance(outcome, Fault):
                 self._keep_lessons(plan)
                 return outcome
-            outcome = self._dated(outcome)
+            outcome = in_seconds(outcome, self._shop.clock.wall())
             api = self._shop.settings.sourcegraph_api
             again = exchanges.again(outcome, plan, self._before, api=api, patience=self._patience)
             if again is None or self._is_too_late(again):
-                return outcome
+                return with_pause(outcome)
             await self._prepare(again, plan, outcome)
 
     def _is_too_late(self, again: Again) -> bool:
@@ -180,7 +182,7 @@ class Asking:
                 self._shop.instance.learn(tried.ref, (again.lesson,))
         if again.why == "older":
             self._refused += (tried.road.version,)
-        if again.why == "gate":
+        if again.why in ("gate", "other-road"):
             self._closed = fault
         if again.why == "wait":
             self._patience -= again.wait
@@ -191,23 +193,17 @@ class Asking:
         instance = self._shop.instance
         instance.learn(plan.ref, self._lessons)
         instance.refuses(self._refused)
-        if self._closed is not None:
+        if self._closed is not None and self._closed.code == UPSTREAM_GATE:
             instance.gate(self._closed)
         elif plan.road.endpoint == "llm":
             instance.ungate()
-
-    def _dated(self, fault: Fault) -> Fault:
-        """Turns a time to come back at into seconds."""
-        if fault.retry_at is None or fault.retry_after is not None:
-            return fault
-        return msgspec.structs.replace(fault, retry_after=seconds_until(fault.retry_at, self._shop.clock.wall()))
 
     async def _ask(self, plan: Plan) -> Reply | Prompt | Fault | None:
         """Sends one request and carries its answer; gives a prompt where the answer has to be asked for once more."""
         try:
             incoming = await self._shop.client.send(self._outgoing(plan), self._clocks(plan))
             if incoming.status != 200:  # noqa: PLR2004 - HTTP's own number
-                return await self._refusal(incoming)
+                return await self._refusal(plan, incoming)
         except ClientError as error:
             return fault_of(error)
         incoming.headers.clear()  # looked at for a refusal only, and gateways send kilobytes of them
@@ -223,7 +219,11 @@ class Asking:
             self._client.spent(outlet.usage)
             return fault
         reply = outlet.reply()
-        return reply if plan.check is None or isinstance(reply, Fault) else await self._judged(plan.check, reply)
+        if isinstance(reply, Fault):
+            return reply
+        if self._stream is None:
+            reply = with_usage(reply, self._prompt)
+        return reply if plan.check is None else await self._judged(plan.check, reply)
 
     async def _judged(self, check: Check, reply: Reply) -> Reply | Prompt | Fault | None:
         """Has a held answer checked; one that is right goes where it is waited for."""
@@ -241,9 +241,10 @@ class Asking:
         self._stream.feed(list(play(verdict)))
         return None
 
-    async def _refusal(self, incoming: Incoming) -> Fault:
+    async def _refusal(self, plan: Plan, incoming: Incoming) -> Fault:
         body = await incoming.read(MAX_ERROR_BYTES)
-        return read_fault(incoming.status, decoded(incoming.headers), body, self._shop.clock.wall())
+        headers = decoded(incoming.headers)
+        return read_fault(incoming.status, headers, body, self._shop.clock.wall(), asked=plan.road.endpoint)
 
     def _reception(self, plan: Plan, incoming: Incoming, outlet: Outlet) -> Reception:
         """Lets the answer flow."""

@@ -19,9 +19,10 @@ from cody_oai_router.checkup.answers import (
     streamed_question,
     tool_question,
 )
-from cody_oai_router.checkup.check import NAMES, Check, Name, skipped, too_slow
+from cody_oai_router.checkup.check import NAMES, Check, Name, skipped, too_slow, unseen
 from cody_oai_router.checkup.instance import (
     Page,
+    doubt,
     judge_api_version,
     judge_cody,
     judge_filters,
@@ -58,9 +59,6 @@ ANSWER_SECONDS: Final = 60.0
 Tell = Callable[[Check], None]
 Step = tuple[Name, Callable[[], Awaitable[Check]]]
 
-# A stream that does not work says nothing of tools, which are asked for whole.
-_BEARABLE: Final[frozenset[Name]] = frozenset({"streaming", "tools"})
-
 
 async def check_up(settings: Settings, configuration: Check, log: Log, tell: Tell) -> list[Check]:
     """Looks at everything and hands each check to `tell` as soon as it is made; gives them all, without any secret."""
@@ -92,7 +90,8 @@ class _Report:
             check, detail=self._log.redact(check.detail), advice=self._log.redact(check.advice)
         )
         self.checks.append(clean)
-        if check.status == "failed" and check.name not in _BEARABLE:
+        # A stream that does not work says nothing of tools, which are asked for whole.
+        if check.status == "failed" and check.name != "streaming":
             self.broken = check.name
         self._tell(clean)
 
@@ -114,7 +113,7 @@ class _Report:
             except TimeoutError:
                 check = too_slow(name, seconds)
             except ClientError as error:
-                check = Check(name, "failed", error.message)
+                check = unseen(name, error.message)
             self.add(check)
 
 
@@ -147,6 +146,7 @@ class _Visit:
         self._pages = Pages(shop.client, shop.settings, shop.common_headers, shop.clock)
         self._config: Page = b""
         self._release: tuple[int, int] | None = None
+        self._known = False  # whether something has answered as Sourcegraph does
         self._model = ""
         self.steps: list[Step] = [
             ("version", self._version),
@@ -161,11 +161,11 @@ class _Visit:
     async def _version(self) -> Check:
         health, product = await asyncio.gather(self._pages.get(HEALTH_PATH), self._pages.query(VERSION_PATH, VERSION))
         self._release = read_release(release_of(health, product))
-        return judge_version(health, product)
+        return self._noted(judge_version(health, product))
 
     async def _token(self) -> Check:
         scheme = authorization(self._settings.token.reveal()).partition(" ")[0]
-        return judge_token(await self._pages.query(USER_PATH, USER), scheme)
+        return self._noted(judge_token(await self._pages.query(USER_PATH, USER), scheme))
 
     async def _cody(self) -> Check:
         self._config, enabled, _ = await asyncio.gather(
@@ -173,10 +173,17 @@ class _Visit:
             self._pages.query(ENABLED_PATH, ENABLED),
             self._shop.instance.catalogue(),
         )
-        return judge_cody(self._config, enabled, self._shop.instance.listing_fault)
+        return self._noted(judge_cody(self._config, enabled, self._shop.instance.listing_fault))
+
+    def _noted(self, check: Check) -> Check:
+        """Keeps in mind that what was looked at answers as Sourcegraph does, if it does."""
+        self._known = self._known or check.status == "ok"
+        return check
 
     async def _llm_api(self) -> Check:
-        return judge_llm_api(self._shop.instance.listing_fault, self._settings.sourcegraph_api, self._release)
+        instance = self._shop.instance
+        listed = instance.llm_api == "open"
+        return judge_llm_api(instance.listing_fault, self._settings.sourcegraph_api, self._release, listed=listed)
 
     async def _api_version(self) -> Check:
         chosen = self._shop.instance.site.api_version
@@ -186,10 +193,13 @@ class _Visit:
         return judge_filters(await self._pages.query(CONTEXT_FILTERS_PATH, CONTEXT_FILTERS))
 
     async def _models(self) -> Check:
+        chosen, aliases = self._settings.default_model, self._settings.model_aliases
+        # A page that takes too long ends this step, and a model is needed all the same.
+        self._model = model_to_try(await self._shop.instance.catalogue(), None, chosen, aliases)
         offer = await read_offer(self._shop)
-        chosen = self._settings.default_model
-        self._model = model_to_try(offer.catalogue, offer.default, chosen)
-        return judge_models(offer.catalogue, offer.default, chosen, self._settings.model_aliases)
+        self._known = self._known or bool(offer.catalogue.models)
+        self._model = model_to_try(offer.catalogue, offer.default, chosen, aliases)
+        return judge_models(offer.catalogue, offer.default, chosen, aliases)
 
     @contextlib.asynccontextmanager
     async def trial(self) -> AsyncIterator[list[Step]]:
@@ -202,7 +212,8 @@ class _Visit:
             ]
 
     async def _answer(self, router: Trial) -> Check:
-        return judge_answer(await router.ask(plain_question(self._model)), self._model)
+        suspicion = doubt(self._shop.instance.listing_fault, self._settings.sourcegraph_api, known=self._known)
+        return judge_answer(await router.ask(plain_question(self._model)), self._model, suspicion)
 
     async def _stream(self, router: Trial) -> Check:
         return judge_stream(await router.ask(streamed_question(self._model)), self._model)

@@ -6,10 +6,9 @@ context filters is asked as soon as the router listens; nothing waits for the an
 """
 
 import asyncio
-import contextlib
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -46,10 +45,15 @@ RETRY_SECONDS: Final = 30.0
 # A listing comes from the instance's memory; one that takes longer than this must not hold up a chat (HEAD_HOLD is 10).
 DISCOVERY_SECONDS: Final = 8.0
 
+# The part of that time after which the release is asked for as well, where the api-version has not come.
+_HEAD_START: Final = 0.25
+
 _ALL: Final = ""
 
 _SIGNS_OF_A_GATE: Final = 2
 
+# What is known of the LLM API.
+Access = Literal["open", "closed", "unknown"]
 
 _FILTERS_NOTICE: Final = (
     "This Sourcegraph site has context filters: repositories that must not reach a language model. Cody's own clients keep "
@@ -83,6 +87,8 @@ class Instance:
         self._refused: dict[int, float] = {}  # api-versions, and until when that counts
         self._gate_seen = 0
         self._gated_until = -1.0
+        self._seen_by_chat: Access = "unknown"
+        self._seen_by_listing: Access = "unknown"
         self.listing_fault: Fault | None = None
 
     async def catalogue(self) -> Catalogue:
@@ -101,6 +107,13 @@ class Instance:
         now = self._clock.monotonic()
         refused = [step for step, until in self._refused.items() if until > now]
         return msgspec.structs.replace(_site(self._api_version), gated=self._gated_until > now).without(refused)
+
+    @property
+    def llm_api(self) -> Access:
+        """Whether the LLM API is open, as far as anything was heard of it: from a chat, which is what counts, or from its listing."""
+        if self.site.gated:
+            return "closed"
+        return self._seen_by_listing if self._seen_by_chat == "unknown" else self._seen_by_chat
 
     def lessons(self, ref: str) -> frozenset[Lesson]:
         """Gives what this instance has taught about a model, or about all of them, within the last hour."""
@@ -129,6 +142,7 @@ class Instance:
         """Keeps for an hour that the LLM API is closed: from its second sign on, as one may be a load balancer's mood."""
         closed = self.listing_fault is not None and self.listing_fault.code == UPSTREAM_GATE
         self._gate_seen += 2 if closed else 1
+        self._seen_by_chat = "closed"
         if self._gate_seen < _SIGNS_OF_A_GATE or self.site.gated:
             return
         self._gate_seen = 0
@@ -140,6 +154,11 @@ class Instance:
     def ungate(self) -> None:
         """Forgets a single sign of a gate: the LLM API has answered."""
         self._gate_seen = 0
+        self._seen_by_chat = "open"
+
+    def leave_context_filters(self) -> None:
+        """Never asks for them."""
+        self._filters_asked = True
 
     def look_for_context_filters(self) -> None:
         """Says once, in its own time, that the site has context filters: that is worth knowing before anything is sent to it."""
@@ -148,11 +167,10 @@ class Instance:
 
     async def close(self) -> None:
         """Gives up a discovery that still runs."""
-        for task in (self._discovery, self._aside):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        tasks = [task for task in (self._discovery, self._aside) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _discover(self) -> None:
         try:
@@ -165,33 +183,47 @@ class Instance:
             self._discovery = None
         self.look_for_context_filters()
 
-    async def _page(self, path: str, query: str = "") -> bytes | Fault:
-        """Gives one page; that it is slow keeps nobody from the others."""
+    async def _page(self, path: str, query: str = "", *, deadline: float | None = None) -> bytes | Fault:
+        """Gives one page; that it is slow keeps nobody from the others. `deadline` is of the loop's clock."""
         try:
-            async with asyncio.timeout(DISCOVERY_SECONDS):
+            async with asyncio.timeout_at(deadline or asyncio.get_running_loop().time() + DISCOVERY_SECONDS):
                 return await (self._pages.query(path, query) if query else self._pages.get(path))
         except TimeoutError:
             return Fault(kind="timed_out", message=f"Sourcegraph did not answer {path} in time.")
 
     async def _offered_version(self) -> int | None:
-        """Gives the newest api-version of Cody's stream, if it is told within the time that a page has."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DISCOVERY_SECONDS):
-                return await self._told_version()
-        return None
+        """Gives the newest api-version of Cody's stream: as the instance says it, else by its release, within the time of one page."""
+        deadline = asyncio.get_running_loop().time() + DISCOVERY_SECONDS
+        async with asyncio.TaskGroup() as group:
+            told = group.create_task(self._told_version(deadline))
+            release = group.create_task(self._release_unless(told, deadline))
+            version = await told
+            if version is not None:
+                release.cancel()
+                return version
+        found = release.result()
+        return completions_stream.newest_of(found) if found else None
 
-    async def _told_version(self) -> int | None:
-        """Asks for the api-version, and for the release where the instance does not say it itself."""
-        config = await self._page(CLIENT_CONFIG_PATH)
+    async def _told_version(self, deadline: float) -> int | None:
+        config = await self._page(CLIENT_CONFIG_PATH, deadline=deadline)
         found = None if isinstance(config, Fault) else read_client_config(config)
-        if found is not None:
-            # What it says now is newer than what it once refused.
-            self._refused = {step: until for step, until in self._refused.items() if step > found.api_version}
-            return found.api_version
-        pages = (self._page(HEALTH_PATH), self._page(PRODUCT_VERSION_PATH, PRODUCT_VERSION))
-        told = [read_release(page) for page in await asyncio.gather(*pages) if isinstance(page, bytes)]
-        release = next((found for found in told if found is not None), None)
-        return completions_stream.newest_of(release) if release else None
+        if found is None:
+            return None
+        # What it says now is newer than what it once refused.
+        self._refused = {step: until for step, until in self._refused.items() if step > found.api_version}
+        return found.api_version
+
+    async def _release_unless(self, told: asyncio.Task[int | None], deadline: float) -> tuple[int, int] | None:
+        """Asks for the release, as soon as the api-version is not told or late: what is slow must not take all the time there is."""
+        done, _ = await asyncio.wait((told,), timeout=DISCOVERY_SECONDS * _HEAD_START)
+        if done and told.result() is not None:
+            return None
+        pages = (
+            self._page(HEALTH_PATH, deadline=deadline),
+            self._page(PRODUCT_VERSION_PATH, PRODUCT_VERSION, deadline=deadline),
+        )
+        releases = [read_release(page) for page in await asyncio.gather(*pages) if isinstance(page, bytes)]
+        return next((release for release in releases if release is not None), None)
 
     async def _look_for_context_filters(self) -> None:
         answer = await self._page(CONTEXT_FILTERS_PATH, CONTEXT_FILTERS)
@@ -201,11 +233,13 @@ class Instance:
             self._log.note(_FILTERS_NOTICE)
 
     def _keep(self, listing: bytes | Fault, supported: bytes | Fault, version: int | None) -> None:
-        models = merged(
-            None if isinstance(listing, Fault) else read_listing(listing),
-            None if isinstance(supported, Fault) else read_supported(supported),
-        )
+        listed = None if isinstance(listing, Fault) else read_listing(listing)
+        models = merged(listed, None if isinstance(supported, Fault) else read_supported(supported))
         self.listing_fault = listing if isinstance(listing, Fault) else None
+        if listed is not None:
+            self._seen_by_listing = "open"
+        elif self.listing_fault is not None and self.listing_fault.code == UPSTREAM_GATE:
+            self._seen_by_listing = "closed"
         if models is not None:
             self._models = models
             self._catalogue = self._made(models)

@@ -10,6 +10,7 @@ from cody_oai_router.settings import Settings
 from cody_oai_router.shell.clock import Clock
 from cody_oai_router.shell.failures import fault_of
 from cody_oai_router.sourcegraph.refusals import read_fault
+from cody_oai_router.sourcegraph.waits import with_pause
 
 # The largest recorded listing is 60 KB.
 MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
@@ -41,7 +42,7 @@ class Pages:
             return fault_of(error)
         if incoming.status == 200:  # noqa: PLR2004 - HTTP's own number
             return answer
-        return read_fault(incoming.status, decoded(incoming.headers), answer, self._clock.wall())
+        return with_pause(read_fault(incoming.status, decoded(incoming.headers), answer, self._clock.wall()))
 
 
 def decoded(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:

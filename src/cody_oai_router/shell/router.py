@@ -32,14 +32,16 @@ async def run(
     demo: bool,
     ready: Callable[[Sequence[Address]], None],
     stop: asyncio.Event,
+    tells_filters: bool = True,
 ) -> None:
-    """Serves until `stop`; raises OSError where it cannot listen."""
+    """Serves until `stop`; raises OSError where it cannot listen. `tells_filters` is false where another process tells of them."""
     shop = open_workshop(settings, log, demo=demo)
+    if demo or not tells_filters:
+        shop.instance.leave_context_filters()
 
     def listening(addresses: Sequence[Address]) -> None:
         ready(addresses)
-        if not demo:
-            shop.instance.look_for_context_filters()
+        shop.instance.look_for_context_filters()
 
     try:
         await serve(shop, ready=listening, stop=stop)

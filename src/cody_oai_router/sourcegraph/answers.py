@@ -1,18 +1,12 @@
 """How an answer ends and what it cost, in the words that both endpoints use (contract §3.1, §3.3, §4.4)."""
 
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
 from cody_oai_router.events import Failed, Stop, StopReason, Usage
 from cody_oai_router.faults import HOLLOW_TOOL_CALLS, Fault
-from cody_oai_router.sse import Lines
-
-_Decoded = TypeVar("_Decoded")
-
-# What decoding raises for bytes that are not the JSON that is wanted.
-NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+from cody_oai_router.sourcegraph.decoding import NO_JSON
 
 # One answer calls a handful of tools; a hundred times that is a fault of upstream, not a wish of the model.
 MAX_CALLS: Final = 512
@@ -49,19 +43,6 @@ _HOLLOW: Final = Fault(
 )
 
 
-def decode_each(decode_lines: Callable[[bytes], list[_Decoded]], lines: Lines) -> list[_Decoded] | None:
-    """Decodes an object from each line, all in one call; gives nothing where one is not what is wanted."""
-    # A line may not hold two objects for another that holds none, nor an object go on in the next line: within a value, no `}`
-    # stands before a `{` with nothing but space between them. So where all line ends are such, none is inside an object.
-    if lines.count > 1 and lines.data.count(b"}\r{") != lines.count - 1:
-        return None
-    try:
-        objects = decode_lines(lines.data)
-    except NO_JSON:
-        return None
-    return objects if len(objects) == lines.count else None
-
-
 class _PromptDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
@@ -92,7 +73,7 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
     """Reads a `usage` object; nothing where it is none, which is no reason to lose an answer."""
     try:
         fields = _fields(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NO_JSON:
         return None
     return usage_of(fields)
 

@@ -4,35 +4,42 @@ The words are kept in `Fault.said`, because some of them teach what an instance 
 §3.4, §4.6 and §4.8; statuses hidden inside a 500: traps 30 and 31.
 """
 
-import calendar
-import math
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
-from cody_oai_router.faults import EMPTY_ANSWER, STATUS, UPSTREAM_GATE, Fault, Kind
+from cody_oai_router.faults import API_VERSION_REFUSED, EMPTY_ANSWER, STATUS, UPSTREAM_GATE, Fault, Kind
+from cody_oai_router.sourcegraph.waits import limited, named_time, retry_after
+
+# What was asked: the LLM API, or anything else but Cody's stream, which is refused in other ways and for other reasons.
+Asked = Literal["llm", "cody"]
 
 # A message longer than this is a page, not a message.
 MAX_MESSAGE: Final = 2000
 
 _WRAPPED: Final = re.compile(r"unexpected status code:? (?:got )?(\d{3})")
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_DATE: Final = re.compile(
-    rf"\w+, (\d{{1,2}}) ({'|'.join(_MONTHS)}) ([12]\d{{3}}) (\d\d):(\d\d):(\d\d) (?:GMT|UTC)", re.ASCII
-)
 _EVENT: Final = re.compile(r"event: ?error\s*\ndata: ?(\{.*)")
 _TITLE: Final = re.compile(r"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
-_GO_DATE: Final = re.compile(
-    r"[Rr]etry after ([12]\d{3})-(0[1-9]|1[0-2])-(\d\d) (\d\d):(\d\d):(\d\d)[.\d]* \+0000 UTC", re.ASCII
-)
-_LONGEST_NUMBER: Final = 12  # letters
 
-# From this on a number of seconds is a date: 2001 as Unix time, 31 years as a wait.
-_UNIX_TIME: Final = 1_000_000_000
-# Quotas are renewed within a day or a month (contract §4.6); a longer wait is no wait but a mistake.
-_LONGEST_WAIT: Final = 32 * 86400
+# How providers, and gateways before them, say that a prompt is longer than the model takes; Cody's clients look for "token limit"
+# (contract §10). The deadline of a "context" in Go is another matter.
+_TOO_LONG: Final = re.compile(
+    r"(?<!output )token limit|prompt (?:is )?too long|input is too long|input token count|maximum context length"
+    r"|context[ _]length[ _]exceeded|exceeds? (?:the |its )?(?:available )?context (?:window|limit|size|length)",
+    re.IGNORECASE,
+)
+# Not `completionCredits`, the name of a setting that older api-versions do not support (contract §4.1).
+_CREDITS: Final = re.compile(r"\bcredits?\b", re.IGNORECASE)
+_NO_CREDITS: Final = re.compile(
+    r"\bcredits?\b.{0,40}\b(?:exhausted|used up|depleted|exceeded)"
+    r"|\b(?:exhausted|depleted|out of|used all|insufficient)\b.{0,40}\bcredits?\b",
+    re.IGNORECASE,
+)
+# What is said of one model closes nothing (contract §1.2: 404 `Model not found`): of its reference, or of a model but not of the licence,
+# as nobody has seen the words of the gate.
+_A_MODEL: Final = re.compile(r"\w::\w|\A(?!.*licen[cs]).*\bmodel\b", re.IGNORECASE | re.DOTALL)
 
 _KINDS: Final[dict[int, Kind]] = {
     400: "bad_request",
@@ -51,16 +58,38 @@ _KINDS: Final[dict[int, Kind]] = {
 _GATES: Final[dict[int, Kind]] = {402: "forbidden", 403: "forbidden", 404: "not_found", 410: "not_found"}
 _REFUSED_BY_PROVIDER: Final[dict[int, Kind]] = {401: "forbidden", 403: "forbidden", 404: "model_not_found"}
 
-# Words that say it all, whatever status they come with (contract §1.2, §4.1).
-_CODY_IS_OFF: Final = "cody is not enabled"
-_FILTERED: Final = "ClientCodyIgnoreCompatibilityError"
-_PLAIN_REASONS: Final = (_CODY_IS_OFF, _FILTERED)
+# Words that say it all, whatever status they come with (contract §1.2, §4.1), in small letters.
+_CODY_IS_OFF: Final = ("cody is not enabled",)
+_FILTERED: Final = ("clientcodyignorecompatibilityerror", "please use one of the supported clients")
+_NOBODY: Final = ("not authenticated",)
+_OLD_VERSION: Final = ("unsupported api version",)
+_NO_MODEL: Final = ("failed validation", "unsupported chat model", "is not in the correct format")
+
+# Whatever comes with it: Cody's stream answers so to an api-version that it does not know, before it reads the body (contract §4.1).
+_NOT_ACCEPTABLE: Final = 406
 
 _SIGN_IN_ADVICE: Final = "Sourcegraph did not accept the token; check SOURCEGRAPH_API_TOKEN and SOURCEGRAPH_BASE_URL."
-_GATE_ADVICE: Final = (
+_LLM_GATE_ADVICE: Final = (
     "Sourcegraph does not serve this endpoint: it is off or not licensed on this instance (the LLM API is a licence feature since 6.8), "
     "or SOURCEGRAPH_BASE_URL or SOURCEGRAPH_END_POINT is wrong."
 )
+_NO_STREAM_ADVICE: Final = (
+    "Sourcegraph does not serve Cody's stream at this address: SOURCEGRAPH_BASE_URL is not the address of the instance as a browser "
+    "shows it, or something in front of the instance lets only some of its paths through."
+)
+_CODY_GATE_ADVICE: Final[dict[int, str]] = {
+    402: "Sourcegraph wants to be paid for this: the licence of the instance does not cover it; ask your site admin.",
+    403: "Sourcegraph does not let this account use Cody; ask your site admin for access (permission and licence).",
+    404: _NO_STREAM_ADVICE,
+    410: _NO_STREAM_ADVICE,
+}
+_NO_CREDITS_ADVICE: Final = (
+    "The credits for Cody are exhausted, yours or the whole instance's; ask your site admin when they are renewed."
+)
+_MODEL_ADVICE: Final[dict[Kind, str]] = {
+    "forbidden": "Sourcegraph does not let this account use this model.",
+    "model_not_found": "Sourcegraph does not have this model here.",
+}
 
 _FILTERS_ADVICE: Final = (
     "(This site has context filters and lets only certain clients in; the router does not pass itself off as one of them. "
@@ -76,7 +105,7 @@ class _Error(msgspec.Struct):
     error: Any = None
 
 
-def read_fault(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Fault:
+def read_fault(status: int, headers: Mapping[str, str], body: bytes, now: float, *, asked: Asked = "llm") -> Fault:
     """Reads an answer that is no success; `headers` have lower-case names, `now` is in Unix seconds."""
     if 300 <= status < 400:  # noqa: PLR2004 - the redirects of HTTP
         message = (
@@ -87,35 +116,12 @@ def read_fault(status: int, headers: Mapping[str, str], body: bytes, now: float)
     if any(name.startswith("x-") and name.endswith("-u2f-challenge") for name in headers):
         message = "A proxy of your company in front of Sourcegraph wants you to sign in again; do so in the browser, then retry."
         return Fault(kind="unauthenticated", message=message)
-    fault = _html(status, body) if _is_html(body) else _answered(status, words_of(body))
+    fault = _html(status, body) if _is_html(body) else _answered(status, words_of(body), asked)
     if fault.kind == "rate_limited":
-        return _limited(fault, headers, now)
+        return limited(fault, headers, now)
     if fault.kind == "unavailable":
         return msgspec.structs.replace(fault, retry_after=retry_after(headers, now))
     return fault
-
-
-def _limited(fault: Fault, headers: Mapping[str, str], now: float) -> Fault:
-    """Adds to a rate limit what is known of it: how much is allowed, and when to come back (contract §4.6)."""
-    wait = retry_after(headers, now)
-    if wait is None and fault.retry_at is not None:
-        wait = seconds_until(fault.retry_at, now)
-    limit = headers.get("x-ratelimit-limit", "").strip()
-    known = [f"limit {limit}"] if limit.isdecimal() and len(limit) <= _LONGEST_NUMBER else []
-    known += [f"try again in {wait} s"] if wait is not None else []
-    message = f"{fault.message} ({', '.join(known)})" if known else fault.message
-    return msgspec.structs.replace(fault, message=message, retry_after=wait)
-
-
-def seconds_until(time: float, now: float) -> int | None:
-    """Gives the whole seconds to wait until a time (both in Unix seconds); nothing where that would be no wait but a mistake."""
-    return math.ceil(max(0.0, time - now)) if time - now <= _LONGEST_WAIT else None
-
-
-def _told(words: str) -> float | None:
-    """Gives the time to come back from the words themselves, as Go writes one (seen with concurrency limits)."""
-    found = _GO_DATE.search(words)
-    return calendar.timegm((*map(int, found.groups()), 0, 0, 0)) if found else None
 
 
 def fault_of_text(data: bytes) -> Fault:
@@ -143,29 +149,6 @@ def words_of(body: bytes) -> str:
             break
         text = inner
     return text[:MAX_MESSAGE]
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> int | None:
-    """Gives the seconds to wait, from every form in contract §4.6; none where upstream did not say."""
-    for name in ("retry-after", "x-ratelimit-reset", "ratelimit-reset"):
-        value = headers.get(name, "").strip()
-        seconds = _seconds(value, now)
-        if seconds is not None and seconds <= _LONGEST_WAIT:
-            return math.ceil(max(0, seconds))
-    return None
-
-
-def _seconds(value: str, now: float) -> float | None:
-    if date := _DATE.fullmatch(value):
-        day, month, year, *clock = date.groups()
-        return calendar.timegm((int(year), _MONTHS.index(month) + 1, int(day), *map(int, clock))) - now
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    if not math.isfinite(number) or number < 0:
-        return None
-    return number - now if number >= _UNIX_TIME else number
 
 
 def _message(text: str) -> str | None:
@@ -197,30 +180,61 @@ def _inner_status(status: int, words: str) -> int:
     return status
 
 
-def _answered(status: int, words: str) -> Fault:
+def _answered(status: int, words: str, asked: Asked) -> Fault:
     """Words a refusal that came as an HTTP status: of the token, of the endpoint, or of what was asked."""
-    if any(known in words for known in _PLAIN_REASONS):
+    if _has(words, _CODY_IS_OFF) or _has(words, _FILTERED):
         return _spoken(status, words)
     if status == STATUS["unauthenticated"]:
         return Fault(kind="unauthenticated", message=f"{_SIGN_IN_ADVICE} {_said(status, words)}", said=words)
-    if status in _GATES:
-        message = f"{_GATE_ADVICE} {_said(status, words)}"
-        return Fault(kind=_GATES[status], message=message, said=words, code=UPSTREAM_GATE)
-    return _spoken(status, words)
+    if status == STATUS["forbidden"] and _has(words, _NOBODY):
+        message = f"{_SIGN_IN_ADVICE} {_said(status, words)}"  # the former sourcegraph.com (contract §4.2)
+        return Fault(kind="unauthenticated", message=message, said=words, override=status)
+    if status not in _GATES or _is_out_of_credits(status, words):
+        return _spoken(status, words)
+    if _A_MODEL.search(words):
+        return _of_model(status, words)
+    advice = _LLM_GATE_ADVICE if asked == "llm" else _CODY_GATE_ADVICE[status]
+    return Fault(kind=_GATES[status], message=f"{advice} {_said(status, words)}", said=words, code=UPSTREAM_GATE)
+
+
+def _of_model(status: int, words: str) -> Fault:
+    """Words a refusal of one model, of which `param` tells."""
+    kind: Kind = "model_not_found" if _GATES[status] == "not_found" else "forbidden"
+    return Fault(kind=kind, message=f"{_MODEL_ADVICE[kind]} {_said(status, words)}", said=words, param="model")
 
 
 def _said(status: int, words: str) -> str:
     return f"Sourcegraph says: {words}" if words else f"Sourcegraph answered {status} and said nothing."
 
 
+def _has(words: str, texts: tuple[str, ...]) -> bool:
+    lowered = words.lower()
+    return any(text in lowered for text in texts)
+
+
+def _is_out_of_credits(status: int, words: str) -> bool:
+    found = _CREDITS if status == 402 else _NO_CREDITS  # noqa: PLR2004 - HTTP's payment required
+    return status != STATUS["rate_limited"] and found.search(words) is not None
+
+
 def _spoken(status: int, words: str) -> Fault:
     """Words a refusal by what it says; a status inside the words is the model's provider's, not the instance's."""
     status = _inner_status(status, words)
     said = _said(status, words)
-    if _CODY_IS_OFF in words:
+    if _has(words, _CODY_IS_OFF):
         return Fault(kind="forbidden", message=f"{said} (Ask your site admin; the token is not at fault.)", said=words)
-    if _FILTERED in words:
+    if _has(words, _FILTERED):
         return Fault(kind="forbidden", message=f"{said} {_FILTERS_ADVICE}", said=words)
+    if _is_out_of_credits(status, words):
+        message = f"{_NO_CREDITS_ADVICE} {said}"
+        return Fault(kind="forbidden", message=message, said=words, code="insufficient_quota")
+    if status != STATUS["rate_limited"] and _TOO_LONG.search(words):
+        # Programs compact at a 400 with this code, and only repeat what they sent at a 5xx.
+        return Fault(kind="bad_request", message=said, said=words, param="messages", code="context_length_exceeded")
+    return _by_status(status, words, said)
+
+
+def _by_status(status: int, words: str, said: str) -> Fault:
     if status in _REFUSED_BY_PROVIDER:
         message = f"The provider of the model refused what Sourcegraph asked it; your token is not at fault. {said}"
         return Fault(kind=_REFUSED_BY_PROVIDER[status], message=message, said=words)
@@ -228,23 +242,15 @@ def _spoken(status: int, words: str) -> Fault:
     kind: Kind = _KINDS.get(status, "bad_request" if odd else "bad_gateway")
     if kind == "timed_out":
         return Fault(kind=kind, message=f"The model took longer than the instance allows. {said}", said=words)
-    retry_at = _told(words) if kind == "rate_limited" else None
-    return Fault(
-        kind=kind, message=said, said=words, override=status if odd else None, code=_code(words), retry_at=retry_at
-    )
+    retry_at = named_time(words) if kind == "rate_limited" else None
+    code = _code(status, words)
+    return Fault(kind=kind, message=said, said=words, override=status if odd else None, code=code, retry_at=retry_at)
 
 
-def _code(words: str) -> str | None:
-    lowered = words.lower()
-    if (
-        "failed validation" in lowered
-        or "unsupported chat model" in lowered
-        or "is not in the correct format" in lowered
-    ):
-        return "model_not_found"
-    if "token limit" in lowered or "prompt is too long" in lowered:
-        return "context_length_exceeded"
-    return None
+def _code(status: int, words: str) -> str | None:
+    if status == _NOT_ACCEPTABLE or _has(words, _OLD_VERSION):
+        return API_VERSION_REFUSED
+    return "model_not_found" if _has(words, _NO_MODEL) else None
 
 
 def _is_html(body: bytes) -> bool:
@@ -263,4 +269,4 @@ def _html(status: int, body: bytes) -> Fault:
     if status in _GATES:
         return Fault(kind=_GATES[status], message=message, code=UPSTREAM_GATE)
     kinds: dict[int, Kind] = {401: "unauthenticated", **_KINDS}
-    return Fault(kind=kinds.get(status, "bad_gateway"), message=message)
+    return Fault(kind=kinds.get(status, "bad_gateway"), message=message, code=_code(status, ""))

@@ -16,6 +16,7 @@ from cody_oai_router.events import (
     Event,
     Failed,
     Reasoning,
+    Rewritten,
     Stop,
     StopReason,
     Text,
@@ -42,7 +43,6 @@ TIMED_OUT = Fault(
     said="context deadline exceeded",
 )
 DEADLINE = b'{"error":"context deadline exceeded"}'
-REWRITTEN = Adapted("text:rewritten")
 FILLED = Adapted("arguments:filled")
 DONE = Frame(b"done", b"{}")
 
@@ -94,18 +94,26 @@ ONE_CALL: list[Event] = [CallStart(0, "a", "f"), CallArguments(0, "{}")]
         ([say("a", usage={"prompt_tokens": 1}), DONE], [Text("a"), Usage(1), Stop("stop")]),
         ([so_far("a"), so_far("ab"), so_far("ab"), DONE], [Text("a"), Text("b"), Stop("stop")]),
         ([so_far(""), so_far("a"), DONE], [Text("a"), Stop("stop")]),
-        # What was said cannot be taken back: what is beyond it goes on.
+        # What was said and reads otherwise now is told; what is beyond it goes on.
         ([so_far("abc"), so_far("ab"), so_far("abcd"), DONE], [Text("abc"), Text("d"), Stop("stop")]),
-        ([so_far("abc"), so_far("abXd"), DONE], [Text("abc"), REWRITTEN, Text("d"), Stop("stop")]),
-        ([so_far("abc"), so_far("X"), DONE], [Text("abc"), REWRITTEN, REWRITTEN, REWRITTEN, Stop("stop")]),
+        ([so_far("abc"), so_far("abXd"), DONE], [Text("abc"), Rewritten("abX"), Text("d"), Stop("stop")]),
+        ([so_far("abc"), so_far("X"), DONE], [Text("abc"), Rewritten("X"), Stop("stop")]),
+        (
+            [so_far("abc"), so_far("X"), so_far("XY"), so_far("XYZd"), DONE],
+            [Text("abc"), Rewritten("X"), Rewritten("XY"), Rewritten("XYZ"), Text("d"), Stop("stop")],
+        ),
+        (
+            [so_far("abc"), so_far("ab"), so_far("abX"), DONE],
+            [Text("abc"), Rewritten("abX"), Stop("stop")],
+        ),
         # One that is shorter in the end has been rewritten too.
-        ([so_far("abc"), so_far("ab"), DONE], [Text("abc"), REWRITTEN, Stop("stop")]),
-        ([so_far("abc"), so_far(""), DONE], [Text("abc"), REWRITTEN, Stop("stop")]),
+        ([so_far("abc"), so_far("ab"), DONE], [Text("abc"), Rewritten("ab"), Stop("stop")]),
+        ([so_far("abc"), so_far(""), DONE], [Text("abc"), Rewritten(""), Stop("stop")]),
         ([so_far("abc"), so_far("ab"), so_far("abc"), DONE], [Text("abc"), Stop("stop")]),
         ([so_far("abc"), frame(stopReason="end_turn"), DONE], [Text("abc"), Stop("stop")]),
         (
             [so_far("abc"), so_far("abX"), so_far("abXd"), DONE],
-            [Text("abc"), REWRITTEN, REWRITTEN, Text("d"), Stop("stop")],
+            [Text("abc"), Rewritten("abX"), Text("d"), Stop("stop")],
         ),
         # Go writes the bytes of half a character as U+FFFD each; the whole one is in the next event.
         ([so_far("a\ufffd\ufffd"), so_far("a\u00e9"), DONE], [Text("a"), Text("\u00e9"), Stop("stop")]),
@@ -234,6 +242,9 @@ def test_pieces_of_text_are_read_in_one_go(frames: list[Frame]) -> None:
         [frame()],
         [frame(deltaText=None)],
         [so_far("a")],
+        [say("a", completion="ab")],
+        [Frame(b"completion", b'{"deltaText":"a","error":"\xff"}')],
+        [Frame(b"completion", b'{"deltaText":"a","message":1e999}')],
         [say("a"), say("b", stopReason="end_turn")],
         [say("a", delta_thinking="hm")],
         [say("a", delta_tool_calls=[])],
@@ -415,6 +426,18 @@ def test_no_frames_make_it_raise(given_frames: list[Frame]) -> None:
     assert isinstance(collect(events), Fault) == bool(failures)
 
 
+TEXT = {"deltaText": "a", "stopReason": "", "delta_thinking": None, "message": "b", "error": 1}
+
+
+@given(
+    st.lists(wild_bytes(TEXT, {"deltaText": "a"}).filter(lambda data: not {10, 13} & {*data}), min_size=1, max_size=3)
+)
+def test_in_one_go_nothing_reads_otherwise(payloads: list[bytes]) -> None:
+    each = [Frame(b"completion", payload) for payload in payloads]
+    events = Reader().texts(alike(*each))
+    assert events is None or events == Reader().read(each)
+
+
 @given(wild_bytes(COMPLETION, {"completion": "a"}))
 def test_no_body_makes_it_raise(body: bytes) -> None:
     assert isinstance(read_reply(body), Reply | Fault)
@@ -479,4 +502,13 @@ def test_a_cumulative_text_that_is_cut_inside_characters_says_each_of_them_once(
     shown = [data[: at + size].decode("utf-8", "replace") for at in range(0, len(data), size)]
     events = read(so_far(""), *map(so_far, shown), DONE)
     assert "".join(event.text for event in events if isinstance(event, Text)) == data.decode("utf-8")
-    assert REWRITTEN not in events
+    assert not any(isinstance(event, Rewritten) for event in events)
+
+
+@given(st.lists(st.text("abX\ufffd", max_size=6), min_size=1, max_size=6))
+def test_a_cumulative_text_folded_is_the_last_one_however_often_it_was_rewritten(texts: list[str]) -> None:
+    events = read(*map(so_far, texts), DONE)
+    assert collect(events) == Reply(text=texts[-1])
+    streamed = sum(len(event.text) for event in events if isinstance(event, Text))
+    assert streamed >= len(texts[-1].rstrip("\ufffd"))
+    assert all(len(event.text) <= streamed for event in events if isinstance(event, Rewritten))

@@ -268,6 +268,7 @@ def test_pieces_of_text_are_read_in_one_go(frames: list[Frame]) -> None:
         [say("a"), chunk('{"content":"a"}', finish='"stop"')],
         [chunk('{"content":"a"}', rest=',"usage":{}')],
         [chunk('{"content":"a"}', rest=',"error":"x"')],
+        [chunk('{"content":"a"}', rest=',"message":1e999')],
         [Frame(b"", b'{"choices":[]}')],
         [Frame(b"", b'{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"}}]}')],
         [Frame(b"", b'{"choices":[{"message":{"content":"a"}}]}')],
@@ -412,6 +413,16 @@ def test_no_frames_make_it_raise(given_frames: list[Frame]) -> None:
     starts = [event.index for event in events if isinstance(event, CallStart)]
     assert starts == list(range(len(starts)))
     assert isinstance(collect(events), Fault) == bool(failures)
+
+
+TEXT = {"choices": [{"delta": {"content": "a"}, "finish_reason": "", "message": None}], "message": "b", "error": None}
+
+
+@given(st.lists(wild_bytes(TEXT).filter(lambda data: not {10, 13} & {*data}), min_size=1, max_size=3))
+def test_in_one_go_nothing_reads_otherwise(payloads: list[bytes]) -> None:
+    each = [Frame(b"", payload) for payload in payloads]
+    events = Reader().texts(alike(*each))
+    assert events is None or events == Reader().read(each)
 
 
 @given(wild_bytes(WHOLE, CHUNK))

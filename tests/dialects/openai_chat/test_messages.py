@@ -25,6 +25,15 @@ def turn(*parts: Part, **fields: Any) -> Turn:
 
 CALL = '{"id":"c","type":"function","function":{"name":"f","arguments":"{\\"a\\":1}"}}'
 TOOL_CALL = ToolCall("c", "f", '{"a":1}')
+HINTS = '"cache_control":{"type":"ephemeral"}'
+TEXT = '{"type":"text","text":"a"}'
+IMAGE_URL = '{"type":"image_url","image_url":{"url":"data:,"}}'
+IMAGE = ImagePart(msgspec.Raw(b'"data:,"'))
+THOUGHT = ("think-tags:dropped",)
+
+
+def hinted(wire: str) -> TextPart:
+    return TextPart(text(wire).text, msgspec.Raw(b'{"type":"ephemeral"}'))
 
 
 @pytest.mark.parametrize(
@@ -80,10 +89,74 @@ TOOL_CALL = ToolCall("c", "f", '{"a":1}')
         ('{"role":"user","content":"a","name":"bob"}', turn(text("a"), name="bob"), ()),
         ('{"role":"user","content":"a","name":null}', turn(text("a")), ("nulls:dropped",)),
         (
-            '{"role":"user","content":"a","cache_control":{},"reasoning_content":"r","x":1,"refusal":null}',
+            '{"role":"user","content":"a","reasoning_content":"r","x":1,"refusal":null}',
             turn(text("a")),
-            ("cache_control:dropped", "message-fields:dropped", "nulls:dropped", "reasoning_content:dropped"),
+            ("message-fields:dropped", "nulls:dropped", "reasoning_content:dropped"),
         ),
+        # A cache hint of a message reaches as far as its last text.
+        (f'{{"role":"system","content":"a",{HINTS}}}', turn(hinted("a"), role="system"), ()),
+        (
+            f'{{"role":"tool","tool_call_id":"c","content":"a",{HINTS}}}',
+            turn(hinted("a"), role="tool", call_id="c"),
+            (),
+        ),
+        (
+            f'{{"role":"user","content":[{TEXT},{TEXT},{IMAGE_URL}],{HINTS}}}',
+            turn(text("a"), hinted("a"), IMAGE, listed=True),
+            (),
+        ),
+        (
+            f'{{"role":"user","content":[{TEXT},{{"type":"text","text":""}}],{HINTS}}}',
+            turn(hinted("a"), text(""), listed=True),
+            (),
+        ),
+        (
+            '{"role":"user","content":[{"type":"text","text":"a","cache_control":{"ttl":"1h"}}],"cache_control":{}}',
+            turn(TextPart(msgspec.Raw(b'"a"'), msgspec.Raw(b'{"ttl":"1h"}')), listed=True),
+            (),
+        ),
+        ('{"role":"user","content":"a","cache_control":null}', turn(text("a")), ("nulls:dropped",)),
+        ('{"role":"user","content":"a","cache_control":true}', turn(text("a")), ("cache_control:dropped",)),
+        (f'{{"role":"user","content":"",{HINTS}}}', turn(text("")), ("cache_control:dropped",)),
+        (
+            f'{{"role":"assistant","content":null,"tool_calls":[{CALL}],{HINTS}}}',
+            turn(role="assistant", calls=(TOOL_CALL,)),
+            ("cache_control:dropped",),
+        ),
+        (f'{{"role":"user","content":[{IMAGE_URL}],{HINTS}}}', turn(IMAGE, listed=True), ("cache_control:dropped",)),
+        (
+            '{"role":"user","content":[{"type":"text","text":"a","cache_control":"x"}]}',
+            turn(text("a"), listed=True),
+            ("cache_control:dropped",),
+        ),
+        # What it refused is what it said; beside a content, which OpenAI never has, a refusal is left out.
+        (
+            '{"role":"assistant","content":null,"refusal":"no"}',
+            turn(text("no"), role="assistant"),
+            ("refusal:as-text",),
+        ),
+        ('{"role":"assistant","refusal":"no"}', turn(text("no"), role="assistant"), ("refusal:as-text",)),
+        ('{"role":"assistant","content":"","refusal":"no"}', turn(text("no"), role="assistant"), ("refusal:as-text",)),
+        (
+            '{"role":"assistant","content":"a","refusal":"no"}',
+            turn(text("a"), role="assistant"),
+            ("message-fields:dropped",),
+        ),
+        ('{"role":"assistant","refusal":7}', turn(role="assistant"), ("message-fields:dropped",)),
+        (f'{{"role":"assistant","refusal":"no",{HINTS}}}', turn(hinted("no"), role="assistant"), ("refusal:as-text",)),
+        # What it thought is not sent back, on either way of reading.
+        ('{"role":"assistant","content":"<think>a</think>\\n\\nb"}', turn(text("b"), role="assistant"), THOUGHT),
+        (
+            '{"role":"assistant","content":"<think>a</think>b","tool_calls":null}',
+            turn(text("b"), role="assistant"),
+            ("nulls:dropped", *THOUGHT),
+        ),
+        (
+            f'{{"role":"assistant","content":[{{"type":"text","text":"<think>a</think>b"}},{TEXT}],{HINTS}}}',
+            turn(text("b"), hinted("a"), role="assistant", listed=True),
+            THOUGHT,
+        ),
+        ('{"role":"user","content":"<think>a</think>b"}', turn(text("<think>a</think>b")), ()),
         ('{"role":"tool","tool_call_id":"c","content":"r"}', turn(text("r"), role="tool", call_id="c"), ()),
         ('{"role":"function","name":"f","content":"r"}', turn(text("r"), role="function", name="f"), ()),
         (
@@ -203,6 +276,22 @@ def test_a_refusal_names_the_field(message: str, refusal: tuple[str, str, str]) 
     words, where, code = refusal
     found = read('{"role":"user","content":"hi"}', message)
     assert found == Fault(kind="bad_request", message=words, param=f"messages[1].{where}", code=code)
+
+
+@pytest.mark.parametrize("more", ["", ',"tool_calls":null'])
+def test_an_assistant_shows_no_images(more: str) -> None:
+    """In OpenAI's own words, on either way of reading; a system message and a tool's result may have some (`adapt/`)."""
+    shown = '"content":[{"type":"image_url","image_url":{"url":"data:,"}}]'
+    found = read('{"role":"user","content":"hi"}', f'{{"role":"assistant",{shown}{more}}}')
+    assert found == Fault(
+        kind="bad_request",
+        message="Invalid 'messages[1]'. Image URLs are only allowed for messages with role 'user', but this message with role "
+        "'assistant' contains an image URL.",
+        param="messages[1]",
+        code="invalid_value",
+    )
+    for role in ("user", "system", "developer", "tool", "function"):
+        assert isinstance(read(f'{{"role":"{role}",{shown}{more}}}'), Prompt)
 
 
 def test_looking_at_raw_values() -> None:

@@ -87,6 +87,31 @@ def test_what_may_be_called_and_what_must(
     assert (found, changed) == (choice, notes)
 
 
+HINT = {"cache_control": {"type": "ephemeral"}}
+
+
+@pytest.mark.parametrize(
+    ("beside", "within", "notes"),
+    [
+        ({}, {"strict": True, "description": "d"}, ()),
+        (HINT, {}, ("cache_control:dropped",)),
+        ({}, HINT, ("cache_control:dropped",)),
+        ({"defer_loading": True}, {}, ("unknown-field:dropped",)),
+        (HINT, {"examples": []}, ("cache_control:dropped", "unknown-field:dropped")),
+        ({"cache_control": None}, {"x": None}, ()),
+    ],
+)
+def test_what_is_left_out_of_a_tool_is_noted(
+    beside: dict[str, Any], within: dict[str, Any], notes: tuple[str, ...]
+) -> None:
+    given = {"type": "function", "function": function("f") | within} | beside
+    tools, _, changed = read(json.dumps({"tools": [given]})[1:-1])
+    assert [tool.name for tool in tools] == ["f"]
+    assert changed == notes
+    _, _, changed = read(json.dumps({"functions": [function("f") | within | beside]})[1:-1])
+    assert changed == tuple(sorted({*notes, *AS_TOOLS}))
+
+
 EMPTY = msgspec.Raw(b'{"type":"object","properties":{}}')
 
 

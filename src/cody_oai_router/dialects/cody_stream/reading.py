@@ -9,18 +9,11 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from cody_oai_router.conversation import Reply, collect
-from cody_oai_router.events import Adapted, Event, Failed, Reasoning, Text
+from cody_oai_router.events import Event, Failed, Reasoning, Rewritten, Text
 from cody_oai_router.faults import Fault
-from cody_oai_router.sourcegraph.answers import (
-    MAX_CALLS,
-    NO_JSON,
-    TOO_MANY_CALLS,
-    UNREADABLE,
-    decode_each,
-    ending,
-    read_usage,
-)
+from cody_oai_router.sourcegraph.answers import MAX_CALLS, TOO_MANY_CALLS, UNREADABLE, ending, read_usage
 from cody_oai_router.sourcegraph.calls import CallIndexer
+from cody_oai_router.sourcegraph.decoding import NO_JSON, decode_each
 from cody_oai_router.sourcegraph.refusals import NOTHING, fault_of_text, fault_of_words
 from cody_oai_router.sse import Frame, Lines
 
@@ -58,7 +51,7 @@ class _Completion(msgspec.Struct, gc=False):
 
 
 class _Piece(msgspec.Struct, gc=False):
-    """A `_Completion` that is a piece of text and nothing else: decoding fails where anything else has a value."""
+    """A `_Completion` that is a piece of text and nothing else: decoding fails where anything else that counts has a value."""
 
     deltaText: Annotated[str, msgspec.Meta(min_length=1)]  # noqa: N815 - the wire's own name
     completion: None = None
@@ -67,6 +60,8 @@ class _Piece(msgspec.Struct, gc=False):
     delta_tool_calls: None = None
     tool_calls: None = None
     usage: None = None
+    message: Any = None
+    error: Any = None
 
 
 _decode = msgspec.json.Decoder(_Completion).decode
@@ -76,11 +71,12 @@ _decode_pieces = msgspec.json.Decoder(_Piece).decode_lines
 class Reader:
     """Reads the frames of one streamed answer into events. `ended` tells that `event: done` was seen."""
 
-    __slots__ = ("_begun", "_calls", "_failed", "_latest", "_so_far", "_word", "ended", "final")
+    __slots__ = ("_begun", "_calls", "_failed", "_latest", "_said", "_so_far", "_word", "ended", "final")
 
     def __init__(self) -> None:
         self._calls: CallIndexer | None = None  # few answers have any
-        self._so_far = ""  # of a cumulative text: what was given on
+        self._so_far = ""  # of a cumulative text: what the events so far amount to
+        self._said = 0  # how long the pieces of it are that nobody can take back
         self._latest = ""  # and what there is
         self._word = ""
         self._begun = False
@@ -147,15 +143,15 @@ class Reader:
             events.append(usage)
 
     def _cumulative(self, text: str, events: list[Event]) -> None:
-        """Gives what is new in a text that comes whole each time; what was said already cannot be taken back (trap 38)."""
-        said = self._so_far
-        if not text.startswith(said):
-            if not said.startswith(text):
-                events.append(Adapted("text:rewritten"))
-            said = text[: len(said)]
-        if len(text) > len(self._so_far):
-            events.append(Text(text[len(said) :]))
-            self._so_far = text
+        """Gives what is new in a text that comes whole each time, and what reads otherwise now (trap 38)."""
+        if self._so_far.startswith(text):
+            return  # a shorter one may still become the same again
+        if len(self._so_far) < self._said or not text.startswith(self._so_far):
+            events.append(Rewritten(text[: self._said]))
+        if len(text) > self._said:
+            events.append(Text(text[self._said :]))
+            self._said = len(text)
+        self._so_far = text
 
     def _called(self, completion: _Completion, events: list[Event]) -> None:
         """Takes calls: of a streamed piece a new id is a new call, as there is no index (contract §4.4); a whole one is a call each."""
@@ -175,7 +171,7 @@ class Reader:
             return
         self._cumulative(self._latest, events)  # half a character that nothing came after
         if self._latest != self._so_far:
-            events.append(Adapted("text:rewritten"))  # it has become shorter
+            events.append(Rewritten(self._latest))  # it has become shorter
         count = 0
         if self._calls is not None:
             events += self._calls.rest()

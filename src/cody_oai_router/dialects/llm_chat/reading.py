@@ -11,16 +11,9 @@ import msgspec
 from cody_oai_router.conversation import Reply, collect
 from cody_oai_router.events import Event, Failed, Reasoning, Text
 from cody_oai_router.faults import Fault
-from cody_oai_router.sourcegraph.answers import (
-    MAX_CALLS,
-    NO_JSON,
-    TOO_MANY_CALLS,
-    UNREADABLE,
-    decode_each,
-    ending,
-    read_usage,
-)
+from cody_oai_router.sourcegraph.answers import MAX_CALLS, TOO_MANY_CALLS, UNREADABLE, ending, read_usage
 from cody_oai_router.sourcegraph.calls import CallIndexer
+from cody_oai_router.sourcegraph.decoding import NO_JSON, decode_each
 from cody_oai_router.sourcegraph.refusals import fault_of_text, fault_of_words
 from cody_oai_router.sse import Frame, Lines
 
@@ -70,11 +63,12 @@ class _TextChoice(msgspec.Struct, gc=False):
 
 
 class _TextChunk(msgspec.Struct, gc=False):
-    """A `_Chunk` that is a piece of text and nothing else: decoding fails where anything else has a value."""
+    """A `_Chunk` that is a piece of text and nothing else: decoding fails where anything else that counts has a value."""
 
     choices: tuple[_TextChoice]
     usage: None = None
     error: None = None
+    message: Any = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode

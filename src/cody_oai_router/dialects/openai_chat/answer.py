@@ -12,12 +12,14 @@ import msgspec
 
 from cody_oai_router.conversation import ListedModel, Prompt, Reply, Stamp, ToolCall
 from cody_oai_router.events import (
+    REWRITTEN,
     Adapted,
     CallArguments,
     CallStart,
     Event,
     Failed,
     Reasoning,
+    Rewritten,
     Stop,
     StopReason,
     Text,
@@ -112,6 +114,9 @@ class Writer:
         match event:
             case Text():
                 return self._delta(_TEXT + _encode(event.text) + b"}")
+            case Rewritten():
+                self.notes.append(REWRITTEN)
+                return b""
             case Reasoning():
                 return self._delta(b'{"reasoning_content":' + _encode(event.text) + b"}")
             case CallStart():

@@ -14,13 +14,15 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from cody_oai_router.conversation import ImagePart, OtherPart, Part, Role, TextPart, ToolCall, Turn
+from cody_oai_router.dialects.openai_chat.thoughts import without_thoughts
 from cody_oai_router.faults import Fault
 
 Raws = dict[str, msgspec.Raw]
 
 _ROLES: Final[frozenset[str]] = frozenset(get_args(Role))
-_KNOWN: Final = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "function_call"})
-_NOTED: Final = {"cache_control": "cache_control:dropped", "reasoning_content": "reasoning_content:dropped"}
+_KNOWN: Final = frozenset(
+    {"role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal", "cache_control"}
+)
 
 STRING: Final = ord('"')
 ARRAY: Final = ord("[")
@@ -137,6 +139,8 @@ def _usual_turn(message: UsualMessage, notes: Notes) -> Turn | None:
     content = message.content
     kind = first(content) if len(content) else None
     parts = (TextPart(content),) if kind == STRING else _content(content if kind else None, "", notes)
+    if message.role == "assistant" and not isinstance(parts, Fault):
+        parts = _said_before(parts, "", notes)
     if isinstance(parts, Fault):
         return None
     calls: tuple[ToolCall, ...] = ()
@@ -159,7 +163,7 @@ def _turn(message: Raws, where: str, notes: Notes) -> Turn | Fault:
     if isinstance(role, Fault):
         return role
     content = message.get("content")
-    parts = _content(content, where, notes)
+    parts = _parts(message, role, where, notes)
     if isinstance(parts, Fault):
         return parts
     calls = _history(message, where, notes)
@@ -189,6 +193,71 @@ def _role(raw: msgspec.Raw | None, where: str) -> Role | Fault:
     return Fault(kind="bad_request", message=message, param=f"{where}.role", code="invalid_value")
 
 
+def _parts(message: Raws, role: Role, where: str, notes: Notes) -> tuple[Part, ...] | Fault:
+    """Reads the content, and the fields beside it that belong to it."""
+    parts = _content(message.get("content"), where, notes)
+    if isinstance(parts, Fault):
+        return parts
+    if role == "assistant":
+        said = _said_before(parts, where, notes)
+        if isinstance(said, Fault):
+            return said
+        parts = said
+    parts = _with_refusal(message, parts, notes)
+    return _with_hint(message, parts, notes)
+
+
+def _said_before(parts: tuple[Part, ...], where: str, notes: Notes) -> tuple[Part, ...] | Fault:
+    """Gives what an assistant said without what it thought; refuses images as OpenAI does: only a user can show any (contract §4.3)."""
+    if any(isinstance(part, ImagePart) for part in parts):
+        message = (
+            f"Invalid '{where}'. Image URLs are only allowed for messages with role 'user', but this message with role 'assistant' "
+            "contains an image URL."
+        )
+        return Fault(kind="bad_request", message=message, param=where, code="invalid_value")
+    head = parts[0] if parts else None
+    if not isinstance(head, TextPart) or (bare := without_thoughts(head.text)) is None:
+        return parts
+    notes.add("think-tags:dropped")
+    return (TextPart(bare, head.cache_control), *parts[1:])
+
+
+def _with_refusal(message: Raws, parts: tuple[Part, ...], notes: Notes) -> tuple[Part, ...]:
+    """Puts a refusal where the content would be; beside a content, which OpenAI never has, it is left out."""
+    raw = message.get("refusal")
+    if raw is None or is_null(raw):
+        return parts
+    if first(raw) != STRING or not all(map(_is_empty, parts)):
+        notes.add("message-fields:dropped")
+        return parts
+    notes.add("refusal:as-text")
+    return (TextPart(raw),)
+
+
+def _with_hint(message: Raws, parts: tuple[Part, ...], notes: Notes) -> tuple[Part, ...]:
+    """Moves the cache hint of a message to its last text, which is as far as it reaches; one that stands there already stays."""
+    texts = {at: part for at, part in enumerate(parts) if isinstance(part, TextPart) and not _is_empty(part)}
+    hint = _hint(message.get("cache_control"), notes, carried=bool(texts))
+    if hint is None:
+        return parts
+    at, last = texts.popitem()
+    return (*parts[:at], TextPart(last.text, last.cache_control or hint), *parts[at + 1 :])
+
+
+def _hint(raw: msgspec.Raw | None, notes: Notes, *, carried: bool) -> msgspec.Raw | None:
+    """Gives a cache hint, nothing for what is none or has no place to stand."""
+    if raw is None or is_null(raw):
+        return None
+    if carried and first(raw) == _OBJECT:
+        return raw
+    notes.add("cache_control:dropped")
+    return None
+
+
+def _is_empty(part: Part) -> bool:
+    return isinstance(part, TextPart) and len(part.text) == len(b'""')
+
+
 def _content(raw: msgspec.Raw | None, where: str, notes: Notes) -> tuple[Part, ...] | Fault:
     if raw is None or is_null(raw):
         return ()
@@ -207,12 +276,8 @@ def _content(raw: msgspec.Raw | None, where: str, notes: Notes) -> tuple[Part, .
 
 
 def _part(item: Raws, where: str, notes: Notes) -> Part | Fault:
-    hint = item.get("cache_control")
-    if hint is not None and first(hint) != _OBJECT:
-        hint = None
     kind = _text(item, "type")
-    if hint is not None and kind not in ("text", "refusal"):
-        notes.add("cache_control:dropped")
+    hint = _hint(item.get("cache_control"), notes, carried=kind in ("text", "refusal"))
     if kind == "image_url":
         return _image(item, where)
     if kind not in ("text", "refusal"):
@@ -286,7 +351,7 @@ def _note_others(message: Raws, notes: Notes) -> None:
         if is_null(raw) and name != "content":
             notes.add("nulls:dropped")
         elif name not in _KNOWN:
-            notes.add(_NOTED.get(name, "message-fields:dropped"))
+            notes.add("reasoning_content:dropped" if name == "reasoning_content" else "message-fields:dropped")
 
 
 def _text(fields: Raws, name: str) -> str | None:

@@ -49,8 +49,8 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     ),
     "max_tokens": Parameter(
         "carried",
-        "Where it is absent, the model's own limit goes, else `DEFAULT_MAX_TOKENS` or `DEFAULT_MAX_TOKENS_REASONING`: the LLM API's "
-        "own default was 16.",
+        "Where it is absent, the model's own limit goes (for a model that reasons, only one above 16384, as thoughts may take that many "
+        "tokens), else `DEFAULT_MAX_TOKENS` or `DEFAULT_MAX_TOKENS_REASONING`: the LLM API's own default was 16.",
         ("max_tokens:raised",),
     ),
     "messages": Parameter("carried", "See below."),

@@ -1,5 +1,8 @@
 """Reads which tools a request offers, and what it says of their use."""
 
+from collections.abc import Set as AbstractSet
+from typing import Final
+
 import msgspec
 from msgspec import Raw
 
@@ -15,7 +18,11 @@ from cody_oai_router.dialects.openai_chat.fields import (
     listed,
     present,
 )
-from cody_oai_router.dialects.openai_chat.messages import STRING, Notes, Raws, first, missing
+from cody_oai_router.dialects.openai_chat.messages import STRING, Notes, Raws, first, is_null, missing
+from cody_oai_router.notes import UNKNOWN_FIELD
+
+_OF_A_TOOL: Final = frozenset({"type", "function"})
+_OF_A_FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
 
 _object = msgspec.json.Decoder(Raws)
 _objects = msgspec.json.Decoder(list[Raws])
@@ -81,6 +88,7 @@ def _offered(fields: Raws, notes: Notes) -> tuple[Tool, ...]:
         if kind not in (None, "function") or function is None:
             message = f"Invalid '{where}': only tools of type 'function' can be carried."
             raise invalid(where, message, "unsupported_value")
+        _note_others(item, _OF_A_TOOL, notes)
         tools.append(_function(function, f"{where}.function", notes))
     if not tools:
         tools = [_function(item, f"functions[{i}]", notes) for i, item in enumerate(listed(fields, "functions"))]
@@ -94,12 +102,20 @@ def _function(function: Raws, where: str, notes: Notes) -> Tool:
     name = inner(function, "name", TEXT, where)
     if not name:
         raise Refused(missing(f"{where}.name"))
+    _note_others(function, _OF_A_FUNCTION, notes)
     return Tool(
         name=name,
         description=_description(function, where),
         parameters=_schema(function, where, notes),
         strict=inner(function, "strict", BOOLEAN, where),
     )
+
+
+def _note_others(fields: Raws, known: AbstractSet[str], notes: Notes) -> None:
+    """Notes what is left out of a tool: neither endpoint has a place for it there, not even for a cache hint (contract §2.2, §4.3)."""
+    for name, raw in fields.items():
+        if name not in known and not is_null(raw):
+            notes.add("cache_control:dropped" if name == "cache_control" else UNKNOWN_FIELD)
 
 
 def _description(function: Raws, where: str) -> Raw | None:
