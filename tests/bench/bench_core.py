@@ -40,6 +40,8 @@ _LIMIT: Final = 1 << 26
 _BUDGETS: Final = exchange.Budgets(4_000, 32_000)
 _STAMP: Final = Stamp("0123456789abcdef01234567", "gpt-4o", 1747699200)
 _CODY_EVENT: Final = b'event: completion\ndata: {"deltaText":"hello "}\n\n'
+_CODY_THOUGHT: Final = b'event: completion\ndata: {"delta_thinking":"hello "}\n\n'
+_THOUGHT: Final = event("hello ").replace(b'"content"', b'"reasoning_content"')
 _COLLECTED: Final = re.compile(r"Collected : (\d+)")
 
 _REQUEST_HEAD: Final = (
@@ -149,9 +151,11 @@ def _write_reply(times: int) -> None:
         openai_chat.write_replies([reply], reply.usage, _STAMP, prompt)
 
 
-def _stream(batch: int, upstream: Upstream = llm_api) -> Step:
+def _stream(batch: int, upstream: Upstream = llm_api, *, thoughts: bool = False) -> Step:
+    words, thought = (event("hello "), _THOUGHT) if upstream is llm_api else (_CODY_EVENT, _CODY_THOUGHT)
+
     def carry(times: int) -> None:
-        data = (event("hello ") if upstream is llm_api else _CODY_EVENT) * batch
+        data = (thought if thoughts else words) * batch
         source, writer = _source(upstream), openai_chat.Writer(_STAMP, _prompt())
         for _ in range(times):
             writer.write(source.feed(data))
@@ -193,6 +197,8 @@ _STEPS: Final[dict[str, Step]] = {
     "read of 32 events, re-written": _stream(32),
     "read of 1 event of Cody's stream, re-written": _stream(1, completions_stream),
     "read of 4 events of Cody's stream, re-written": _stream(4, completions_stream),
+    "read of 1 event of thoughts, re-written": _stream(1, thoughts=True),
+    "read of 1 event of thoughts of Cody's stream, re-written": _stream(1, completions_stream, thoughts=True),
     "read of 1 event, folded": _fold(1),
     "read of 4 events, folded": _fold(4),
     "read of 32 events, folded": _fold(32),

@@ -3,10 +3,10 @@
 What Sourcegraph said and what the router suggests stay apart: a suggestion is worded as one, and nothing here waits for it.
 """
 
-import calendar
 import math
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -52,8 +52,9 @@ def named_time(words: str) -> float | None:
     if found is None:
         return None
     *date, sign, hours, minutes = found.groups()
+    time = _unix_time(*map(int, date))
     offset = int(hours) * 3600 + int(minutes) * 60
-    return calendar.timegm((*map(int, date), 0, 0, 0)) - (offset if sign == "+" else -offset)
+    return None if time is None else time - (offset if sign == "+" else -offset)
 
 
 def limited(fault: Fault, headers: Mapping[str, str], now: float) -> Fault:
@@ -91,10 +92,19 @@ def _seconds_until(time: float, now: float) -> int | None:
     return math.ceil(max(0.0, time - now)) if time - now <= _LONGEST_WAIT else None
 
 
+def _unix_time(year: int, month: int, day: int, hour: int, minute: int, second: int) -> float | None:
+    """Gives Unix seconds; nothing for a day or an hour that there is not."""
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
 def _seconds(value: str, now: float) -> float | None:
     if date := _DATE.fullmatch(value):
         day, month, year, *clock = date.groups()
-        return calendar.timegm((int(year), _MONTHS.index(month) + 1, int(day), *map(int, clock))) - now
+        time = _unix_time(int(year), _MONTHS.index(month) + 1, int(day), *map(int, clock))
+        return None if time is None else time - now
     try:
         number = float(value)
     except ValueError:
