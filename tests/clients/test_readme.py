@@ -52,7 +52,9 @@ def typed(curl: str, command: str, stand: Stand) -> Any:
 
 def test_the_readme_has_what_is_tried_here() -> None:
     assert any("/v1/chat/completions" in command and '"claude-sonnet"' in command for command in curls())
-    assert any("from openai import OpenAI" in snippet and '"claude-sonnet"' in snippet for snippet in snippets("python"))
+    assert any(
+        "from openai import OpenAI" in snippet and '"claude-sonnet"' in snippet for snippet in snippets("python")
+    )
 
 
 @pytest.mark.parametrize("command", [command for command in curls() if "/chat/completions" in command])
