@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from cody_oai_router.simulator import Fault, Simulator, faults
-from end_to_end.harness import GPT, SONNET, Router, ask, both, chats, run, words
+from cody_oai_router.simulator import Fault, faults
+from end_to_end.harness import GPT, SONNET, ask, both, chats, run, words
 
 GEMINI = "google::v1::gemini-2.5-pro"
 A, B, C = ({"role": role, "content": text} for role, text in (("user", "A"), ("user", "B"), ("assistant", "C")))
@@ -78,26 +78,23 @@ WRAPPERS: dict[str, Callable[[str], Fault]] = {
 }
 
 
-async def teach(simulator: Simulator, running: Router, row: Row, refuse: Callable[[str], Fault]) -> None:
-    _, text, given, sent, told = row
-    simulator.queue(refuse(text))
-    first = await ask(running, messages=given, model=GPT, stream=True)
-    first.assert_whole()
-    assert [received.json["messages"] for received in chats(simulator)][1:] == [sent]
-    assert words(first) == told
-    again = await ask(running, messages=given, model=GPT)
-    assert again.status == 200
-    assert len(chats(simulator)) == 3
-    assert chats(simulator)[2].json["messages"] == sent
-    assert words(again) == sorted([*told, "stream:folded"])
-
-
 @pytest.mark.parametrize("row", LESSONS, ids=[row[0] for row in LESSONS])
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_a_refusal_is_applied_at_once_and_remembered(wrapper: str, row: Row) -> None:
+    _, text, given, sent, told = row
+
     async def scenario() -> None:
         async with both() as (simulator, running):
-            await teach(simulator, running, row, WRAPPERS[wrapper])
+            simulator.queue(WRAPPERS[wrapper](text))
+            first = await ask(running, messages=given, model=GPT, stream=True)
+            first.assert_whole()
+            assert [received.json["messages"] for received in chats(simulator)][1:] == [sent]
+            assert words(first) == told
+            again = await ask(running, messages=given, model=GPT)
+            assert again.status == 200
+            assert len(chats(simulator)) == 3
+            assert chats(simulator)[2].json["messages"] == sent
+            assert words(again) == sorted([*told, "stream:folded"])
 
     run(scenario())
 

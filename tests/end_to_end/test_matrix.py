@@ -57,9 +57,20 @@ COMPLETION = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"
 ERROR = {"message": "No.", "type": "t", "param": None, "code": None}
 
 
-def test_the_judge_takes_what_is_right() -> None:
-    conforms(answer(COMPLETION, stream=False))
-    conforms(answer({"error": ERROR}, stream=False, status=400))
+def complaint(found: Seen) -> str:
+    """What the judge has against an answer, nothing where it conforms."""
+    try:
+        conforms(found)
+    except (AssertionError, ValueError) as error:
+        return str(error) or repr(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    "right", [answer(COMPLETION, stream=False), answer({"error": ERROR}, stream=False, status=400)]
+)
+def test_the_judge_takes_what_is_right(right: Seen) -> None:
+    assert complaint(right) == ""
 
 
 @pytest.mark.parametrize(
@@ -76,8 +87,7 @@ def test_the_judge_takes_what_is_right() -> None:
     ],
 )
 def test_the_judge_finds_what_is_wrong(wrong: Seen) -> None:
-    with pytest.raises((AssertionError, ValueError)):
-        conforms(wrong)
+    assert complaint(wrong) != ""
 
 
 @pytest.mark.skipif(not DESCRIPTION.exists(), reason=f"no copy of OpenAI's description of its API at {DESCRIPTION}")

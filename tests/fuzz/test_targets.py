@@ -10,9 +10,16 @@ def test_every_target_has_seeds() -> None:
     assert all(SEEDS.values())
 
 
+def holds(name: str, data: bytes) -> bool:
+    """Whether what a target says of its data is true: it fails where it is not."""
+    try:
+        TARGETS[name](data)
+    except AssertionError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_seed_and_its_beginnings(name: str) -> None:
-    for seed in SEEDS[name]:
-        for end in range(0, len(seed) + 1, 1 + len(seed) // 40):
-            TARGETS[name](seed[:end])
-        TARGETS[name](seed)
+    beginnings = [seed[:end] for seed in SEEDS[name] for end in range(0, len(seed) + 1, 1 + len(seed) // 40)]
+    assert [data for data in (*beginnings, *SEEDS[name]) if not holds(name, data)] == []

@@ -352,9 +352,14 @@ def test_a_slow_reader_pauses_and_resumes_the_writer(run: Run) -> None:
 def test_a_reader_that_takes_nothing_is_given_up(run: Run) -> None:
     async def main() -> None:
         gone = asyncio.Event()
+        given_up: list[bool] = []
 
         async def stream(_: Request, exchange: ServerExchange) -> None:
-            exchange.on_gone = gone.set
+            def leave() -> None:
+                given_up.append(exchange.gone)
+                gone.set()
+
+            exchange.on_gone = leave
             exchange.start(200, EVENTS)
             # More than the system's buffers hold: on Windows each write pauses until they have taken it.
             exchange.write(b"x" * 64 * 1024 * 1024)
@@ -364,27 +369,33 @@ def test_a_reader_that_takes_nothing_is_given_up(run: Run) -> None:
             with socket.create_connection(("127.0.0.1", port)) as peer:
                 peer.sendall(GET)
                 await gone.wait()
+                assert given_up == [True]
 
     run(main())
 
 
 class Closing(asyncio.Transport):
-    """A transport that is on its way out, and takes nothing."""
+    """A transport that is on its way out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[bytes | bytearray | memoryview] = []
 
     def is_closing(self) -> bool:
         return True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        raise AssertionError(data)
+        self.taken.append(data)
 
 
 def test_nothing_is_written_to_a_connection_that_closes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     written = asyncio.Event()
+    transport = Closing()
 
     async def stream(_: Request, exchange: ServerExchange) -> None:
         exchange.start(200, EVENTS)
         exchange.write(b"ab")
-        monkeypatch.setattr(exchange, "_transport", Closing())
+        monkeypatch.setattr(exchange, "_transport", transport)
         exchange.write(b"cd")
         exchange.write(b"e" * 100_000)
         written.set()
@@ -393,5 +404,6 @@ def test_nothing_is_written_to_a_connection_that_closes(run: Run, monkeypatch: p
         async with serving(answered_by(stream)) as (_, port), await wire(port) as peer:
             peer.send(GET)
             await written.wait()
+        assert transport.taken == []
 
     run(main())

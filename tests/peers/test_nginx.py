@@ -54,7 +54,9 @@ def test_a_client_that_leaves_nginx_ends_the_work_upstream(tmp_path: Path) -> No
             async with connected(port) as client:
                 client.send(request(chat("[[words:4]] [[mid-hold:middle]]", stream=True), close=False))
                 await client.until(b"word2")
-            await chats(simulator)[0].disconnected.wait()
+            (asked,) = chats(simulator)
+            await asked.disconnected.wait()
+            assert not asked.answered.is_set()
 
     run(scenario())
 

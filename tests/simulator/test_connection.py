@@ -124,7 +124,9 @@ def test_a_client_that_resets_while_the_answer_flows() -> None:
         writer.write(chat("[[words:2000]]", max_tokens=2000))
         await reader.readexactly(1000)
         writer.transport.abort()
-        await simulator.received[0].disconnected.wait()
+        (received,) = simulator.received
+        await received.disconnected.wait()
+        assert not received.answered.is_set()
 
     play(story)
 
@@ -242,6 +244,8 @@ def test_stopping_drops_a_client_that_does_not_read() -> None:
         writer.write(chat())
         await simulator.wait_for(1)
         await simulator.stop()
+        (received,) = simulator.received
+        assert not received.answered.is_set()
 
     play(story)
 
